@@ -1,0 +1,86 @@
+/** What the server sees of the engine. Nothing here knows about HTTP, and nothing about koffi. */
+import type { EndReason, Sampling, Segment } from '../protocol.ts';
+
+export interface EngineOptions {
+  modelPath: string;
+  /** Sequences that decode at the same time. */
+  slots: number;
+  /** KV cells shared by all sequences, tokens. */
+  contextTokens: number;
+  /** Tokens of one `llama_decode`: all decoding sequences first, prefill chunks fill the rest. */
+  batchTokens: number;
+  /** Default: one fewer than the process may use, at least 1. */
+  threads?: number;
+  /** Layers whose weights go to the GPU; 0 without one. Default: all when a GPU library is installed. */
+  gpuLayers?: number;
+}
+
+export interface GenerationRequest {
+  promptIds: Int32Array;
+  sampling: Sampling;
+  maxTokens: number;
+  stopIds: readonly number[];
+  stopStrings: readonly string[];
+  /** Go on past eos and the markers. */
+  ignoreEos: boolean;
+}
+
+export interface GenerationEnd {
+  reason: EndReason;
+  promptTokens: number;
+  completionTokens: number;
+  /** Set when reason is `error`. */
+  error?: Error;
+}
+
+/** Called on the event loop, from the step that produced the tokens; must not throw. */
+export interface GenerationEvents {
+  /**
+   * Text that is safe to show: whole characters, no part of a stop string.
+   * @param ids tokens since the last call; their text may have been held back until now
+   * @param position tokens generated so far, `ids` included
+   */
+  onText(text: string, ids: readonly number[], position: number): void;
+  onEnd(end: GenerationEnd): void;
+}
+
+export interface Generation {
+  /** Frees the sequence at the next step, whether queued, in prefill or decoding. Idempotent. */
+  cancel(): void;
+  readonly promptTokens: number;
+  readonly completionTokens: number;
+}
+
+export interface EngineInfo {
+  modelName: string;
+  vocabulary: number;
+  /** What the model was trained for, tokens. */
+  trainedContext: number;
+  /** Longest prompt + answer that one request may have here, tokens. */
+  maxSequence: number;
+  layers: number;
+  experts: number;
+  expertsUsed: number;
+  tokens: { bos: number; eos: number; begin: number; end: number };
+  /** llama.cpp's version, the backend library files in use, devices. */
+  library: { version: string; backends: readonly string[]; devices: readonly string[] };
+}
+
+export interface EngineStats {
+  slots: number;
+  active: number;
+  queued: number;
+  kvUsed: number;
+  kvTotal: number;
+  steps: number;
+}
+
+export interface Engine {
+  readonly info: EngineInfo;
+  readonly stats: EngineStats;
+  /** Token ids of a prompt. No text segment can yield bos, eos or a marker. */
+  tokenize(segments: readonly Segment[]): Int32Array;
+  /** Throws PromptTooLongError, EngineClosedError; everything later is told through `events`. */
+  generate(request: GenerationRequest, events: GenerationEvents): Generation;
+  close(): Promise<void>;
+}

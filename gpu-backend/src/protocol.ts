@@ -1,0 +1,114 @@
+/**
+ * The wire between edge and node: `POST /v1/generate`, `DELETE /v1/generate/{id}`, `GET /v1/node`.
+ *
+ * The node writes the very bytes that the client will read, so that the edge parses nothing per token.
+ * What only the edge needs travels where every SSE client looks away: `id:` lines and comments.
+ *
+ * One event of a stream (LF line ends, a blank line closes it):
+ *
+ *     id: 17                                  tokens generated so far, this event's included
+ *     : ids 312,447                           the token ids that this event's text came from
+ *     data: {"id":"chatcmpl-…","object":"chat.completion.chunk",…}
+ *
+ * A stream: the role event together with the first text, text events, the event with `finish_reason`,
+ * the usage event if asked for, then `: usage {NodeUsage}` and `data: [DONE]` in one write. A stream that
+ * fails ends with `: usage {NodeUsage}` and `data: {"error":{…}}` instead, without `[DONE]`. `: ping`
+ * comes after 15 s without an event.
+ *
+ * Not streaming: one JSON body in the client's shape, with NodeUsage as JSON in `x-huozi-usage`.
+ * Errors before the first byte: OpenAI's error shape with a 4xx/5xx status.
+ */
+import { z } from 'zod';
+
+/** Control tokens by name. What a user types can only ever stand in `text`. */
+const controlSegment = z.strictObject({ control: z.enum(['bos', 'begin', 'end']) });
+const textSegment = z.strictObject({ text: z.string() });
+
+const segment = z.union([controlSegment, textSegment]);
+
+const tokenId = z.int().nonnegative();
+
+const sampling = z.strictObject({
+  /** 0 is greedy. */
+  temperature: z.number().min(0).max(2),
+  top_p: z.number().gt(0).max(1),
+  /** 0 is off. */
+  top_k: z.int().nonnegative(),
+  min_p: z.number().min(0).max(1),
+  /** 1 is off. */
+  repetition_penalty: z.number().gt(0).max(2),
+  presence_penalty: z.number().min(-2).max(2),
+  frequency_penalty: z.number().min(-2).max(2),
+  seed: z.int().min(0).max(4_294_967_295),
+});
+
+/** How the client's events shall look. */
+const events = z.strictObject({
+  object: z.enum(['chat.completion', 'text_completion']),
+  /** Also names the generation for `DELETE /v1/generate/{id}`. */
+  id: z.string().regex(/^[\w-]{1,64}$/),
+  model: z.string().max(128),
+  /** Unix seconds. */
+  created: z.int().nonnegative(),
+  role: z.enum(['assistant', '助手']),
+  stream: z.boolean(),
+  include_usage: z.boolean(),
+});
+
+export const generateRequest = z.strictObject({
+  prompt: z.array(segment).min(1),
+  sampling,
+  /** Absent: as many as the context holds, 2,048 at most. */
+  max_tokens: z.optional(z.int().positive()),
+  /** At most 16; a stop string never reaches the client. */
+  stop: z.array(z.string().min(1).max(256)).max(16),
+  /** Beside eos and both markers, which always stop unless `ignore_eos`. */
+  stop_token_ids: z.array(tokenId).max(64),
+  ignore_eos: z.boolean(),
+  events,
+});
+
+export type Segment = z.infer<typeof segment>;
+export type Sampling = z.infer<typeof sampling>;
+export type ClientEvents = z.infer<typeof events>;
+export type GenerateRequest = z.infer<typeof generateRequest>;
+
+/** Why a generation ended. `stop` and `length` are what clients see; the others end in an error or a closed socket. */
+export type EndReason = 'stop' | 'length' | 'cancelled' | 'error';
+
+/** What the edge bills, however the stream ended. Counts are tokens. */
+export interface NodeUsage {
+  prompt_tokens: number;
+  completion_tokens: number;
+  reason: EndReason;
+}
+
+/** `DELETE /v1/generate/{id}`: frees the sequence at the next step; also answers for a few minutes after the end. */
+export interface CancelResponse {
+  id: string;
+  usage: NodeUsage;
+}
+
+/** `GET /v1/node`: what the edge and an operator need to know of a node. */
+export interface NodeInfo {
+  /** Served name, as in `GET /v1/models`. */
+  model: string;
+  version: string;
+  /** Longest prompt + answer of one request, tokens. */
+  context_length: number;
+  slots: number;
+  active: number;
+  queued: number;
+  /** KV cells that running sequences have reserved, and all of them, tokens. */
+  kv_used: number;
+  kv_total: number;
+  /** Decode steps since start: one `llama_decode` each. */
+  steps: number;
+  experts: number;
+  experts_used: number;
+}
+
+/** OpenAI's error shape. */
+export interface ErrorBody {
+  error: { message: string; type: string; param: string | null; code: string | null };
+}

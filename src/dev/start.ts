@@ -1,0 +1,109 @@
+/**
+ * `npm start`: one node with huozi-tiny, the worker in workerd, one question answered through the SDK,
+ * then it serves until Ctrl-C. Nothing here reaches beyond loopback.
+ */
+import { createHmac } from 'node:crypto';
+import { createServer } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { Huozi } from 'huozi';
+import { mintKey } from '../key.ts';
+import { type NodeProcess, startNode } from './node-process.ts';
+import { devSecrets } from './secrets.ts';
+import { startWorker, type WorkerHost } from './worker-host.ts';
+
+const port = Number(process.env.PORT ?? 8787);
+const question = '背诵《静夜思》';
+const verbose = process.argv.includes('--verbose');
+
+let node: NodeProcess | undefined;
+let worker: WorkerHost | undefined;
+let stopping = false;
+
+async function stop(code: number): Promise<never> {
+  stopping = true;
+  await Promise.allSettled([worker?.stop(), node?.stop()]);
+  process.exit(code);
+}
+
+function fail(message: string): Promise<never> {
+  process.stderr.write(`huozi: ${message}\n`);
+  return stop(1);
+}
+
+function log(line: string): void {
+  if (verbose) process.stderr.write(`${line}\n`);
+}
+
+/** workerd would report a taken port with a stack trace, after everything else has started. */
+function portIsFree(): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = createServer();
+    probe.once('error', () => resolve(false));
+    probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)));
+  });
+}
+
+async function start(): Promise<void> {
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+    return fail(`PORT must be a number from 1 to 65535, not ${JSON.stringify(process.env.PORT)}`);
+  }
+  if (!(await portIsFree())) return fail(`port ${port} is in use; set PORT to another one`);
+
+  const secrets = await devSecrets(fileURLToPath(new URL('../../.dev.vars', import.meta.url)));
+  node = await startNode(secrets.NODE_TOKEN, [], log);
+  process.stdout.write(`node 1 pid ${node.pid} ${node.url}\n\n`);
+  node.process.once('exit', (code, signal) => {
+    if (!stopping) void fail(`the node ended unexpectedly (${signal ?? code}); --verbose shows its log`);
+  });
+  worker = await startWorker({ port, bindings: { ...secrets, NODE_URLS: node.url }, onLog: log });
+
+  // Derived, so that the development key stays the same over restarts and is stored nowhere.
+  const keySeed = createHmac('sha256', secrets.KEY_SECRET).update('development key').digest();
+  const apiKey = await mintKey(secrets.KEY_SECRET, 'dev', keySeed);
+  await ask(`${worker.url}/v1`, apiKey);
+  introduce(worker.url, apiKey);
+}
+
+async function ask(baseURL: string, apiKey: string): Promise<void> {
+  const huozi = new Huozi({ baseURL, apiKey });
+  process.stdout.write(`用户  ${question}\n助手  `);
+  const stream = await huozi.chat.completions.create({
+    model: 'huozi',
+    messages: [{ role: 'user', content: question }],
+    temperature: 0,
+    max_tokens: 128,
+    stream: true,
+  });
+  for await (const chunk of stream) process.stdout.write(chunk.choices[0]?.delta.content ?? '');
+}
+
+function introduce(url: string, key: string): void {
+  const body = JSON.stringify({
+    model: 'huozi',
+    messages: [{ role: 'user', content: question }],
+    temperature: 0,
+    stream: true,
+  });
+  process.stdout.write(`
+
+url   ${url}/v1
+key   ${key}
+
+curl -N ${url}/v1/chat/completions \\
+  -H 'authorization: Bearer ${key}' -H 'content-type: application/json' \\
+  -d '${body}'
+
+Ctrl-C stops everything.
+ready ${url} ${key}
+`);
+}
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    // A second Ctrl-C does not wait for anything.
+    if (stopping) process.exit(130);
+    void stop(0);
+  });
+}
+
+start().catch((error: unknown) => fail(error instanceof Error ? error.message : String(error)));

@@ -1,0 +1,39 @@
+/** The whole product on loopback for tests and benchmarks: a real node with huozi-tiny, the worker in real workerd. */
+import { randomBytes } from 'node:crypto';
+import { type NodeProcess, startNode } from '../src/dev/node-process.ts';
+import { startWorker } from '../src/dev/worker-host.ts';
+import { mintKey } from '../src/key.ts';
+
+export interface Stack {
+  /** The edge's base URL for SDKs, with `/v1`. */
+  baseURL: string;
+  apiKey: string;
+  node: NodeProcess;
+  nodeToken: string;
+  /** JSON lines that the worker printed. */
+  edgeLog: string[];
+  stop(): Promise<void>;
+}
+
+/** @param nodeArgs options of `huozi-gpu-backend serve`; one thread by default, because tests share the machine */
+export async function startStack(nodeArgs: readonly string[] = ['--threads', '1']): Promise<Stack> {
+  const nodeToken = randomBytes(16).toString('hex');
+  const keySecret = randomBytes(16).toString('hex');
+  const node = await startNode(nodeToken, nodeArgs);
+  const edgeLog: string[] = [];
+  const worker = await startWorker({
+    port: 0,
+    bindings: { NODE_URLS: node.url, NODE_TOKEN: nodeToken, KEY_SECRET: keySecret },
+    onLog: (line) => edgeLog.push(line),
+  });
+  return {
+    baseURL: `${worker.url}/v1`,
+    apiKey: await mintKey(keySecret, 'test', randomBytes(32)),
+    node,
+    nodeToken,
+    edgeLog,
+    stop: async () => {
+      await Promise.all([worker.stop(), node.stop()]);
+    },
+  };
+}

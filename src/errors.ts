@@ -1,0 +1,168 @@
+/**
+ * What can go wrong at the edge, and the one place that turns it into OpenAI's error shape.
+ * Rich inside, vague outside: nothing that a node said reaches a client, except through a problem named here.
+ */
+import type { ErrorBody } from 'huozi-gpu-backend/protocol';
+
+/** `retryAfter` is in seconds. */
+export type Problem =
+  | { kind: 'invalid_request'; param: string; message: string }
+  | { kind: 'invalid_json'; message: string }
+  | { kind: 'body_too_large'; limit: number }
+  | { kind: 'invalid_key' }
+  | { kind: 'unknown_url'; method: string; path: string }
+  | { kind: 'method_not_allowed'; method: string; allow: string }
+  | { kind: 'model_not_found'; model: string }
+  | { kind: 'context_length_exceeded'; message: string; param: string }
+  | { kind: 'no_node_available'; retryAfter: number }
+  | { kind: 'overloaded'; retryAfter: number }
+  | { kind: 'node_lost' }
+  | { kind: 'upstream_error' }
+  | { kind: 'upstream_misconfigured' }
+  | { kind: 'edge_misconfigured' }
+  | { kind: 'internal' };
+
+export class EdgeError extends Error {
+  override readonly name = 'EdgeError';
+  readonly problem: Problem;
+
+  /** @param detail for the log only */
+  constructor(problem: Problem, detail?: string) {
+    super(detail ?? problem.kind);
+    this.problem = problem;
+  }
+}
+
+/** openai's client obeys no longer wait: it retries at once instead. */
+const longestRetryAfter = 60;
+
+interface WireError {
+  status: number;
+  type: string;
+  code: string | null;
+  message: string;
+  param?: string;
+  headers?: Record<string, string>;
+}
+
+function wire(problem: Problem): WireError {
+  switch (problem.kind) {
+    case 'invalid_request':
+      return { ...badRequest, message: problem.message, param: problem.param };
+    case 'invalid_json':
+      return { ...badRequest, message: problem.message, param: 'body', code: 'invalid_json' };
+    case 'body_too_large':
+      return {
+        ...badRequest,
+        status: 413,
+        message: `The request body is larger than ${problem.limit} bytes.`,
+        param: 'body',
+        code: 'body_too_large',
+      };
+    case 'invalid_key':
+      return {
+        ...badRequest,
+        status: 401,
+        message: 'No valid API key was given. Send one as "Authorization: Bearer hz_…".',
+        code: 'invalid_api_key',
+        headers: { 'www-authenticate': 'Bearer' },
+      };
+    case 'unknown_url':
+      return {
+        ...badRequest,
+        status: 404,
+        message: `Unknown URL (${problem.method} ${problem.path}).`,
+        code: 'unknown_url',
+      };
+    case 'method_not_allowed':
+      return {
+        ...badRequest,
+        status: 405,
+        message: `${problem.method} is not allowed here; use ${problem.allow}.`,
+        code: 'method_not_allowed',
+        headers: { allow: problem.allow },
+      };
+    case 'model_not_found':
+      return {
+        ...badRequest,
+        status: 404,
+        message: `The model ${JSON.stringify(problem.model)} is not served here. GET /v1/models lists those that are.`,
+        param: 'model',
+        code: 'model_not_found',
+      };
+    case 'context_length_exceeded':
+      return { ...badRequest, message: problem.message, param: problem.param, code: problem.kind };
+    case 'no_node_available':
+      return {
+        ...serverError,
+        status: 503,
+        message: 'No node can take the request at the moment.',
+        code: problem.kind,
+        headers: retryAfter(problem.retryAfter),
+      };
+    case 'overloaded':
+      return {
+        status: 429,
+        type: 'rate_limit_error',
+        message: 'Every node is busy and its queue is full.',
+        code: problem.kind,
+        headers: retryAfter(problem.retryAfter),
+      };
+    case 'node_lost':
+      return {
+        ...serverError,
+        message: 'The node was lost before the answer was complete.',
+        code: problem.kind,
+      };
+    case 'upstream_error':
+      return { ...serverError, message: 'The node could not answer.', code: problem.kind };
+    case 'upstream_misconfigured':
+      return {
+        ...serverError,
+        message: 'The node refused the edge. The operator has been told.',
+        code: problem.kind,
+        headers: noRetry,
+      };
+    case 'edge_misconfigured':
+      return {
+        ...serverError,
+        status: 500,
+        message: 'The edge is not configured. The operator has been told.',
+        code: problem.kind,
+        headers: noRetry,
+      };
+    case 'internal':
+      return { ...serverError, status: 500, message: 'The edge failed.', code: problem.kind };
+    default:
+      return problem satisfies never;
+  }
+}
+
+const badRequest = { status: 400, type: 'invalid_request_error', code: null };
+const serverError = { status: 502, type: 'server_error' };
+/** openai's clients read it: trying again cannot help. */
+const noRetry = { 'x-should-retry': 'false' };
+
+function retryAfter(seconds: number): Record<string, string> {
+  return { 'retry-after': String(Math.min(longestRetryAfter, Math.max(1, Math.ceil(seconds)))) };
+}
+
+/** Whether the operator must look at it. */
+export function isOperatorsProblem(problem: Problem): boolean {
+  return wire(problem).status >= 500;
+}
+
+export function errorBody(problem: Problem): ErrorBody {
+  const { message, type, param, code } = wire(problem);
+  return { error: { message, type, param: param ?? null, code } };
+}
+
+export function errorResponse(problem: Problem): Response {
+  const { status, headers } = wire(problem);
+  return Response.json(errorBody(problem), headers ? { status, headers } : { status });
+}
+
+/** An error after the 200: an event of its own, after which the stream ends without `[DONE]`. */
+export function errorEvent(problem: Problem): string {
+  return `data: ${JSON.stringify(errorBody(problem))}\n\n`;
+}

@@ -1,0 +1,86 @@
+/** The client: options in, resources out. */
+import type { Deadlines } from './call.ts';
+import { ChatCompletions } from './chat-completions.ts';
+import { Completions } from './completions.ts';
+import { HuoziError } from './errors.ts';
+import { Models } from './models.ts';
+import { Requester } from './requester.ts';
+
+/**
+ * What a client is made of.
+ *
+ * @example
+ * const options: HuoziOptions = {
+ *   baseURL: 'https://huozi.example.com/v1',
+ *   apiKey: async () => (await fetch('/session-key')).text(),
+ *   deadlines: { idle: 20_000 },
+ * };
+ */
+export interface HuoziOptions {
+  /** The API's address up to `/v1`; an origin alone gets `/v1`. A page may give a path of its own origin. */
+  baseURL: string;
+  /** The key, or a function that is asked for it before each try. */
+  apiKey: string | (() => string | Promise<string>);
+  /** Milliseconds; 0 is off. @default { connect: 30_000, firstToken: 300_000, idle: 60_000 } */
+  deadlines?: Partial<Deadlines> | undefined;
+  /** Tries after the first one. @default 2 */
+  maxRetries?: number | undefined;
+  /** Longest `Retry-After` to wait for, seconds; a longer one is thrown with its error. @default 60 */
+  maxRetryAfter?: number | undefined;
+  /** Sent with every request. */
+  defaultHeaders?: HeadersInit | undefined;
+  /** Instead of the runtime's own, for instance a Worker's service binding. */
+  fetch?: typeof fetch | undefined;
+  /** A literal key in a page is everybody's; this allows one anyway. A function is always allowed. */
+  dangerouslyAllowBrowser?: boolean | undefined;
+}
+
+/**
+ * A client of a Huozi Edge, or of anything else that speaks OpenAI's chat API.
+ *
+ * @example
+ * const huozi = new Huozi({ baseURL: 'http://127.0.0.1:8787/v1', apiKey: 'hz_…' });
+ * const stream = await huozi.chat.completions.create({
+ *   model: 'huozi',
+ *   messages: [{ role: 'user', content: '你好' }],
+ *   stream: true,
+ * });
+ * for await (const text of stream.textStream) process.stdout.write(text);
+ */
+export class Huozi {
+  readonly chat: { readonly completions: ChatCompletions };
+  readonly completions: Completions;
+  readonly models: Models;
+
+  /** Throws a HuoziError for options that cannot work. */
+  constructor({ baseURL, apiKey, deadlines, defaultHeaders, ...options }: HuoziOptions) {
+    if (!/^(https?:\/\/[^/?#]|\/)/.test(baseURL)) {
+      throw new HuoziError('baseURL must be an http(s) address, as https://huozi.example.com/v1', {
+        param: 'baseURL',
+      });
+    }
+    if (typeof apiKey !== 'function' && !apiKey) {
+      throw new HuoziError('apiKey is missing: a string, or a function that gives one', { param: 'apiKey' });
+    }
+    const isPage = typeof window !== 'undefined' && typeof window.document !== 'undefined';
+    if (isPage && typeof apiKey === 'string' && !options.dangerouslyAllowBrowser) {
+      throw new HuoziError(
+        'A literal apiKey in a page can be read by everybody who opens it. Give a function that fetches a short-lived key, or set dangerouslyAllowBrowser.',
+        { param: 'apiKey' },
+      );
+    }
+    const address = baseURL.replace(/\/+$/, '');
+    const requester = new Requester({
+      baseURL: /^https?:\/\/[^/]+$/.test(address) ? `${address}/v1` : address,
+      apiKey: typeof apiKey === 'function' ? apiKey : () => apiKey,
+      fetch: options.fetch ?? ((...args) => globalThis.fetch(...args)),
+      headers: defaultHeaders,
+      deadlines: { connect: 30_000, firstToken: 300_000, idle: 60_000, ...deadlines },
+      maxRetries: options.maxRetries ?? 2,
+      maxRetryAfter: options.maxRetryAfter ?? 60,
+    });
+    this.chat = { completions: new ChatCompletions(requester) };
+    this.completions = new Completions(requester);
+    this.models = new Models(requester);
+  }
+}

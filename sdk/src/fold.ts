@@ -1,0 +1,101 @@
+/** Adds the chunks of a stream up to the answer that the same request would have got without `stream`. */
+
+interface Piece {
+  index: number;
+  finish_reason?: string | null;
+  logprobs?: Record<string, unknown> | null;
+  /** Completions. */
+  text?: string;
+  /** Chat. */
+  delta?: Record<string, unknown>;
+}
+
+interface ToolCall {
+  index?: number;
+  function: { arguments: string };
+}
+
+interface Choice {
+  index: number;
+  text?: string;
+  message?: Record<string, unknown>;
+  finish_reason: string | null;
+  logprobs: Record<string, unknown[]> | null;
+}
+
+export interface StreamChunk {
+  object: string;
+  choices: readonly object[];
+  usage?: object | null;
+}
+
+/** Throws what JavaScript throws when a chunk does not have a chunk's shape. */
+export class Fold {
+  /** The answer so far; undefined before the first chunk. */
+  whole: { object: string; choices: Choice[]; usage?: object } | undefined;
+  /** By choice; a delta's `index` belongs to the stream and not to the call. */
+  #calls = new Map<Choice, Map<number | undefined, ToolCall>>();
+
+  add(chunk: StreamChunk): void {
+    if (!this.whole) {
+      const { object, choices: _, usage: __, ...rest } = chunk;
+      this.whole = { ...rest, object: String(object).replace('.chunk', ''), choices: [] };
+    }
+    if (chunk.usage) this.whole.usage = chunk.usage;
+    for (const piece of chunk.choices as readonly Piece[]) this.#addPiece(this.whole.choices, piece);
+  }
+
+  /** Every choice that began has also ended. */
+  get isWhole(): boolean {
+    return !!this.whole?.choices.length && this.whole.choices.every((choice) => choice.finish_reason);
+  }
+
+  #addPiece(choices: Choice[], { index, delta, text, finish_reason, logprobs }: Piece): void {
+    // Searched, not used as an array index, which a hostile server could make a billion.
+    let choice = choices.find((one) => one.index === index);
+    if (!choice) {
+      choice = { index, finish_reason: null, logprobs: null };
+      if (delta) choice.message = { role: 'assistant', content: null };
+      choices.push(choice);
+      choices.sort((a, b) => a.index - b.index);
+    }
+    if (finish_reason) choice.finish_reason = finish_reason;
+    if (logprobs) choice.logprobs = joinLists(choice.logprobs ?? {}, logprobs);
+    if (text !== undefined) choice.text = (choice.text ?? '') + text;
+    for (const key in delta) {
+      const value = delta[key];
+      if (key === 'role') choice.message!.role = value;
+      else if (typeof value === 'string') choice.message![key] = `${choice.message![key] ?? ''}${value}`;
+      else if (key === 'tool_calls' && value) this.#addCalls(choice, value as ToolCall[]);
+    }
+  }
+
+  #addCalls(choice: Choice, deltas: readonly ToolCall[]): void {
+    const calls: Map<number | undefined, ToolCall> = this.#calls.get(choice) ?? new Map();
+    this.#calls.set(choice, calls);
+    for (const { index, ...delta } of deltas) {
+      const known = calls.get(index);
+      if (known) known.function.arguments += delta.function.arguments ?? '';
+      else
+        calls.set(index, {
+          ...delta,
+          function: { ...delta.function, arguments: delta.function.arguments ?? '' },
+        });
+    }
+    choice.message!.tool_calls = [...calls.values()];
+  }
+}
+
+/** Logprobs are lists side by side (`content`; `tokens`, `token_logprobs`, …), cut where the chunks were cut. */
+function joinLists(
+  into: Record<string, unknown[]>,
+  from: Record<string, unknown>,
+): Record<string, unknown[]> {
+  for (const key in from) {
+    const list = from[key];
+    if (!Array.isArray(list)) continue;
+    into[key] ??= [];
+    into[key].push(...list);
+  }
+  return into;
+}

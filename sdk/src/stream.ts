@@ -1,0 +1,254 @@
+/** A streamed answer as its reader sees it. */
+import { asFailure, type Call } from './call.ts';
+import type {
+  ChatCompletion,
+  ChatCompletionChunk,
+  ChatCompletionMessage,
+  CompletionUsage,
+} from './chat-types.ts';
+import { ChunkSource } from './chunk-source.ts';
+import { AbortError, HuoziError } from './errors.ts';
+import type { StreamChunk } from './fold.ts';
+import { type RateLimit, rateLimitOf } from './rate-limit.ts';
+
+/**
+ * The answer as it comes, to be read once: as chunks, as text, as a whole, or as bytes. `break` closes the
+ * connection. Whatever is not the whole answer throws; there is no quiet end that you did not ask for.
+ *
+ * @example
+ * const stream = await huozi.chat.completions.create({ model: 'huozi', messages, stream: true });
+ * for await (const chunk of stream) show(chunk.choices[0]?.delta.content ?? '');
+ * log(stream.usage?.completion_tokens, stream.requestId);
+ */
+export class HuoziStream<Item extends StreamChunk, Result> implements AsyncIterable<Item> {
+  #call: Call;
+  #source: ChunkSource<Item>;
+  #isClaimed = false;
+  /** What one read brought, and the first of it that was not taken yet. */
+  #batch: Item[] = [];
+  #at = 0;
+  #reading: Promise<void> | undefined;
+  /** Why there is no whole answer; and the same until a reader was told. */
+  #error: HuoziError | undefined;
+  #untold: HuoziError | undefined;
+  #isOver = false;
+  #setOver!: () => void;
+  #over = new Promise<void>((resolve) => {
+    this.#setOver = resolve;
+  });
+
+  /** @internal */
+  constructor(call: Call, response: Response, hidesUsage: boolean) {
+    this.#call = call;
+    this.#source = new ChunkSource(call, response, hidesUsage);
+    call.onStop = (error) => this.#end(error);
+  }
+
+  /**
+   * Tokens that the call used; there once the stream has ended.
+   *
+   * @example
+   * bill(stream.usage?.total_tokens ?? 0);
+   */
+  get usage(): CompletionUsage | undefined {
+    return this.#source.fold.whole?.usage as CompletionUsage | undefined;
+  }
+
+  /**
+   * What to name when you ask the operator about this answer.
+   *
+   * @example
+   * log(stream.requestId);
+   */
+  get requestId(): string | undefined {
+    return this.#source.headers.get('x-request-id') ?? undefined;
+  }
+
+  /**
+   * What is left of the key's budgets.
+   *
+   * @example
+   * if (stream.rateLimit.requests.remaining === 0) slowDown();
+   */
+  get rateLimit(): RateLimit {
+    return rateLimitOf(this.#source.headers);
+  }
+
+  /**
+   * The answer so far, also after a failure; `finish_reason` is null where it did not end.
+   *
+   * @example
+   * catch (error) { keepDraft(stream.snapshot?.choices[0]?.message.content); }
+   */
+  get snapshot(): Result | undefined {
+    return this.#source.fold.whole as Result | undefined;
+  }
+
+  /**
+   * Only the text of the first choice.
+   *
+   * @example
+   * for await (const text of stream.textStream) process.stdout.write(text);
+   */
+  get textStream(): AsyncIterable<string> {
+    const next = async (): Promise<IteratorResult<string, undefined>> => {
+      for (;;) {
+        const { done, value } = await this.#next();
+        if (done) return { done, value };
+        const text = textOf(value);
+        if (text) return { done: false, value: text };
+      }
+    };
+    return { [Symbol.asyncIterator]: () => this.#iterator(next) };
+  }
+
+  [Symbol.asyncIterator](): AsyncIterableIterator<Item, undefined> {
+    return this.#iterator(() => this.#next());
+  }
+
+  /**
+   * The answer that the same call without `stream` would have got. Reads the stream, or waits for its reader.
+   *
+   * @example
+   * const completion = await stream.finalCompletion();
+   */
+  async finalCompletion(): Promise<Result> {
+    if (this.#isClaimed) await this.#over;
+    else {
+      this.#claim();
+      while (!(await this.#next()).done);
+    }
+    if (this.#error) throw this.#error;
+    return this.#source.fold.whole as Result;
+  }
+
+  /**
+   * A `break` from outside of the loop: closes the connection, and the loop ends. `finalCompletion` and
+   * `finalMessage` reject, because there is no whole answer.
+   *
+   * @example
+   * stopButton.onclick = () => stream.abort();
+   */
+  abort(): void {
+    this.#end(new AbortError('The stream was stopped before its end', { type: 'abort_error' }));
+    this.#untold = undefined;
+  }
+
+  /**
+   * The stream as server-sent events, to hand on to a browser. A failure becomes an error event, and only a whole
+   * answer ends in `[DONE]`.
+   *
+   * @example
+   * return new Response(stream.toReadableStream(), { headers: { 'content-type': 'text/event-stream' } });
+   */
+  toReadableStream(): ReadableStream<Uint8Array> {
+    this.#claim();
+    const encoder = new TextEncoder();
+    const event = (data: string) => encoder.encode(`data: ${data}\n\n`);
+    return new ReadableStream({
+      pull: async (controller) => {
+        try {
+          const { done, value } = await this.#next();
+          if (!done) return controller.enqueue(event(JSON.stringify(value)));
+          if (this.#error) throw this.#error;
+          controller.enqueue(event('[DONE]'));
+        } catch (error) {
+          const { message, type, code, param } = asFailure(error);
+          controller.enqueue(event(JSON.stringify({ error: { message, type, code, param } })));
+        }
+        controller.close();
+      },
+      cancel: () => this.abort(),
+    });
+  }
+
+  #claim(): void {
+    if (this.#isClaimed) throw new HuoziError('A stream can be read once, and this one has its reader');
+    this.#isClaimed = true;
+  }
+
+  #iterator<T>(next: () => Promise<IteratorResult<T, undefined>>): AsyncIterableIterator<T, undefined> {
+    this.#claim();
+    const iterator: AsyncIterableIterator<T, undefined> = {
+      next,
+      return: async () => {
+        this.abort();
+        return { done: true, value: undefined };
+      },
+      [Symbol.asyncIterator]: () => iterator,
+    };
+    return iterator;
+  }
+
+  #next(): Promise<IteratorResult<Item, undefined>> {
+    // Most chunks of a fast stream are already here; an async function would cost them two more turns.
+    const value = this.#batch[this.#at];
+    if (value === undefined) return this.#nextRead();
+    this.#at++;
+    return Promise.resolve({ done: false, value });
+  }
+
+  async #nextRead(): Promise<IteratorResult<Item, undefined>> {
+    while (this.#at >= this.#batch.length) {
+      if (this.#isOver) {
+        const error = this.#untold;
+        this.#untold = undefined;
+        if (error) throw error;
+        return { done: true, value: undefined };
+      }
+      this.#reading ??= this.#read();
+      await this.#reading;
+    }
+    return { done: false, value: this.#batch[this.#at++]! };
+  }
+
+  async #read(): Promise<void> {
+    try {
+      const batch = await this.#source.read();
+      if (!batch) this.#end();
+      else if (!this.#isOver) {
+        this.#batch = batch;
+        this.#at = 0;
+      }
+    } catch (error) {
+      this.#end(asFailure(error));
+    }
+    this.#reading = undefined;
+  }
+
+  #end(error?: HuoziError): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#error = this.#untold = error;
+    this.#batch = [];
+    this.#at = 0;
+    if (error) this.#call.stop(error);
+    else this.#call.settle();
+    this.#setOver();
+  }
+}
+
+/**
+ * A streamed chat answer.
+ *
+ * @example
+ * const message = await stream.finalMessage();
+ */
+export class ChatStream extends HuoziStream<ChatCompletionChunk, ChatCompletion> {
+  /**
+   * The whole message. Reads the stream, or waits for its reader; rejects if the answer is not whole.
+   *
+   * @example
+   * messages.push(await stream.finalMessage());
+   */
+  async finalMessage(): Promise<ChatCompletionMessage> {
+    return (await this.finalCompletion()).choices[0]!.message;
+  }
+}
+
+function textOf(chunk: StreamChunk): string | null | undefined {
+  const choice = chunk.choices[0] as
+    | { index: number; text?: string; delta?: { content?: string | null } }
+    | undefined;
+  return choice?.index === 0 ? (choice.delta?.content ?? choice.text) : undefined;
+}

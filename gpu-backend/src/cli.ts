@@ -1,0 +1,56 @@
+#!/usr/bin/env node
+import { type Command, UsageError } from './commands/command.ts';
+import { version } from './version.ts';
+
+/** Loaded when asked for: `plan` on a laptop needs no native library. */
+const commands: Record<string, () => Promise<Command>> = {
+  serve: async () => (await import('./commands/serve.ts')).serve,
+};
+
+async function help(): Promise<string> {
+  const lines = await Promise.all(
+    Object.entries(commands).map(async ([name, load]) => `  ${name.padEnd(12)}${(await load()).summary}`),
+  );
+  return `Usage: huozi-gpu-backend <command> [options]
+
+Commands:
+${lines.join('\n')}
+
+  --help      this text, or with a command that command's
+  --version   ${version}
+`;
+}
+
+async function main(args: string[]): Promise<void> {
+  const [name, ...rest] = args;
+  if (name === '--version') {
+    process.stdout.write(`${version}\n`);
+    return;
+  }
+  if (name === '--help' || name === '-h') {
+    process.stdout.write(await help());
+    return;
+  }
+  if (name === undefined) throw new UsageError('no command given');
+  const load = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (!load) throw new UsageError(`unknown command "${name}"`);
+  const command = await load();
+  if (rest.includes('--help') || rest.includes('-h')) process.stdout.write(command.help);
+  else await command.run(rest);
+}
+
+/** node:util's parseArgs throws TypeErrors that carry such a code. */
+function isUsageError(error: unknown): boolean {
+  const code = (error as NodeJS.ErrnoException).code ?? '';
+  return error instanceof UsageError || code.startsWith('ERR_PARSE_ARGS_');
+}
+
+try {
+  await main(process.argv.slice(2));
+  process.exitCode = 0;
+} catch (error) {
+  const usage = isUsageError(error);
+  const [line] = (error instanceof Error ? error.message : String(error)).split('\n');
+  process.stderr.write(`huozi-gpu-backend: ${line}${usage ? ' (--help shows what there is)' : ''}\n`);
+  process.exitCode = usage ? 2 : 1;
+}

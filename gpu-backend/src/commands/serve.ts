@@ -1,0 +1,128 @@
+import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { type NodeOptions, nodeDefaults, startNode } from '../index.ts';
+import { createLog } from '../server/log.ts';
+import { type Command, UsageError, wholeNumber } from './command.ts';
+
+const defaultPort = 8790;
+const defaultDrainSeconds = 30;
+const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
+
+const help = `Usage: huozi-gpu-backend serve [options]
+
+Serves a GGUF model to the edge over HTTP. Prints "ready URL" on stdout once it
+takes requests, and JSON log lines on stderr. SIGTERM and SIGINT drain; a second
+signal ends at once.
+
+The bearer token that the edge sends is read from the environment variable
+HUOZI_NODE_TOKEN or from a file; never from the command line, which others can see.
+
+  --model FILE           GGUF file (default: the bundled huozi-tiny)
+  --token-file FILE      file that holds the token
+  --host ADDRESS         address to listen on (default ${nodeDefaults.host})
+  --port N               port; 0 takes any free one (default ${defaultPort})
+  --name NAME            served model name (default ${nodeDefaults.name})
+  --context N            KV cells shared by all sequences, tokens (default ${nodeDefaults.contextTokens})
+  --slots N              sequences that decode at the same time (default ${nodeDefaults.slots})
+  --batch N              tokens of one decode step (default ${nodeDefaults.batchTokens})
+  --threads N            CPU threads (default: one fewer than the process may use)
+  --gpu-layers N         layers on the GPU (default: all when a GPU library is installed)
+  --drain-timeout N      seconds that running answers get after a signal (default ${defaultDrainSeconds})
+  --log-level LEVEL      ${logLevels.join(', ')} (default info)
+  -h, --help             this text
+`;
+
+export const serve: Command = {
+  summary: 'serve a model over HTTP',
+  help,
+  async run(args) {
+    const { options, drainMs } = parse(args);
+    const node = await startNode(options);
+    process.stdout.write(`ready ${node.url}\n`);
+    await firstSignal();
+    await node.drain(drainMs);
+  },
+};
+
+function parse(args: string[]): { options: NodeOptions; drainMs: number } {
+  const { values } = parseArgs({
+    args,
+    options: {
+      model: { type: 'string' },
+      'token-file': { type: 'string' },
+      host: { type: 'string' },
+      port: { type: 'string', default: String(defaultPort) },
+      name: { type: 'string' },
+      context: { type: 'string' },
+      slots: { type: 'string' },
+      batch: { type: 'string' },
+      threads: { type: 'string' },
+      'gpu-layers': { type: 'string' },
+      'drain-timeout': { type: 'string', default: String(defaultDrainSeconds) },
+      'log-level': { type: 'string', default: 'info' },
+    },
+  });
+  const level = values['log-level'];
+  if (!logLevels.includes(level)) throw new UsageError(`--log-level takes ${logLevels.join(', ')}`);
+  const number = (option: 'context' | 'slots' | 'batch' | 'threads' | 'gpu-layers', min: number) => {
+    const text = values[option];
+    return text === undefined ? undefined : wholeNumber(option, text, min);
+  };
+  const given = {
+    modelPath: values.model,
+    host: values.host,
+    name: values.name,
+    contextTokens: number('context', 1),
+    slots: number('slots', 1),
+    batchTokens: number('batch', 1),
+    threads: number('threads', 1),
+    gpuLayers: number('gpu-layers', 0),
+  };
+  return {
+    options: {
+      ...(Object.fromEntries(
+        Object.entries(given).filter(([, value]) => value !== undefined),
+      ) as Partial<NodeOptions>),
+      port: wholeNumber('port', values.port, 0, 65_535),
+      token: readToken(values['token-file']),
+      log: createLog(level),
+    },
+    drainMs: 1000 * wholeNumber('drain-timeout', values['drain-timeout'], 0, 86_400),
+  };
+}
+
+function readToken(file: string | undefined): string {
+  const token = (file === undefined ? process.env.HUOZI_NODE_TOKEN : readTokenFile(file))?.trim();
+  // What this process starts has no business with it.
+  delete process.env.HUOZI_NODE_TOKEN;
+  if (!token) throw new UsageError('no token: set HUOZI_NODE_TOKEN or give --token-file');
+  if (!/^[\x21-\x7e]+$/.test(token)) {
+    throw new UsageError('the token may hold printable ASCII characters only, and no spaces');
+  }
+  return token;
+}
+
+function readTokenFile(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new UsageError(`cannot read the token file: ${(error as Error).message}`);
+  }
+}
+
+/** Settles at the first SIGTERM or SIGINT; a second one of either ends the process at once. */
+function firstSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    let signalled = false;
+    for (const [signal, code] of [
+      ['SIGTERM', 143],
+      ['SIGINT', 130],
+    ] as const) {
+      process.on(signal, () => {
+        if (signalled) process.exit(code);
+        signalled = true;
+        resolve();
+      });
+    }
+  });
+}

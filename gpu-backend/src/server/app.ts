@@ -1,0 +1,90 @@
+/** The node's routes. What they share is in `NodeState`; who changes it is node.ts. */
+import type { HttpBindings } from '@hono/node-server';
+import { Hono } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
+import { methodNotAllowed } from 'hono/method-not-allowed';
+import { type RequestIdVariables, requestId } from 'hono/request-id';
+import type { ContentfulStatusCode } from 'hono/utils/http-status';
+import type { Logger } from 'pino';
+import type { Engine } from '../engine/types.ts';
+import type { NodeInfo } from '../protocol.ts';
+import { version } from '../version.ts';
+import { bearerToken } from './auth.ts';
+import { ApiError, toApiError } from './errors.ts';
+import type { EventStreamOptions } from './event-stream.ts';
+import { cancel, generate } from './generate.ts';
+import type { Generations } from './generations.ts';
+
+const maxBodyBytes = 4 * 1024 * 1024;
+
+export interface NodeEnv {
+  Bindings: HttpBindings;
+  Variables: RequestIdVariables;
+}
+
+export interface NodeState {
+  readonly name: string;
+  readonly token: string;
+  readonly log: Logger;
+  readonly stream: EventStreamOptions;
+  readonly generations: Generations;
+  readonly ready: boolean;
+  /** @throws ApiError (503) while loading and draining */
+  requireEngine(): Engine;
+  /** The engine, also while draining. @throws ApiError (503) while loading */
+  loadedEngine(): Engine;
+}
+
+export function createApp(state: NodeState): Hono<NodeEnv> {
+  const app = new Hono<NodeEnv>();
+  app.use(requestId());
+  app.use(
+    methodNotAllowed({
+      app,
+      onMethodNotAllowed: (c, methods) => {
+        const allow = { allow: methods.join(', ') };
+        const { body, status, headers } = new ApiError(405, `Use ${allow.allow} here.`, { headers: allow });
+        return c.json(body, status as ContentfulStatusCode, headers);
+      },
+    }),
+  );
+  app.get('/healthz', (c) => c.text('ok\n'));
+  app.get('/readyz', (c) => (state.ready ? c.text('ready\n') : c.text('not ready\n', 503)));
+
+  app.use('/v1/*', bearerToken(state.token));
+  app.get('/v1/node', (c) => c.json(nodeInfo(state)));
+  app.post('/v1/generate', bodyLimit({ maxSize: maxBodyBytes, onError: tooLarge }), generate(state));
+  app.delete('/v1/generate/:id', cancel(state));
+
+  app.notFound((c) => c.json(new ApiError(404, `There is no ${c.req.path} here.`).body, 404));
+  app.onError((thrown, c) => {
+    const error = toApiError(thrown);
+    const { type, code, param } = error.body.error;
+    const fields = { requestId: c.get('requestId'), status: error.status, type, code, param };
+    if (error.status === 500) state.log.error({ ...fields, err: error.cause }, 'request failed');
+    else state.log.info(fields, 'request refused');
+    return c.json(error.body, error.status as ContentfulStatusCode, error.headers);
+  });
+  return app;
+}
+
+function tooLarge(): never {
+  throw new ApiError(413, `The body is larger than ${maxBodyBytes} bytes.`, { code: 'request_too_large' });
+}
+
+function nodeInfo(state: NodeState): NodeInfo {
+  const { info, stats } = state.loadedEngine();
+  return {
+    model: state.name,
+    version,
+    context_length: info.maxSequence,
+    slots: stats.slots,
+    active: stats.active,
+    queued: stats.queued,
+    kv_used: stats.kvUsed,
+    kv_total: stats.kvTotal,
+    steps: stats.steps,
+    experts: info.experts,
+    experts_used: info.expertsUsed,
+  };
+}

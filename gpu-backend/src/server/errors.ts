@@ -1,0 +1,77 @@
+/** Every error that leaves the node, in one place: rich in the log, vague on the wire. */
+import { EngineClosedError, PromptTooLongError } from '../engine/errors.ts';
+import type { GenerationEnd } from '../engine/types.ts';
+import type { ErrorBody } from '../protocol.ts';
+
+/** 499, as nginx has it: the request was ended from the client's side. Hono's list lacks it. */
+type ErrorStatus = 400 | 401 | 404 | 405 | 409 | 413 | 499 | 500 | 503;
+
+interface ApiErrorInit {
+  type?: string;
+  param?: string;
+  code?: string;
+  headers?: Record<string, string>;
+  cause?: unknown;
+}
+
+/** An error with OpenAI's shape and an HTTP status. */
+export class ApiError extends Error {
+  override name = 'ApiError';
+  readonly status: ErrorStatus;
+  readonly headers: Record<string, string>;
+  readonly body: ErrorBody;
+
+  constructor(status: ErrorStatus, message: string, init: ApiErrorInit = {}) {
+    super(message, { cause: init.cause });
+    this.status = status;
+    this.headers = { ...init.headers };
+    const type = init.type ?? (status < 500 ? 'invalid_request_error' : 'server_error');
+    this.body = { error: { message, type, param: init.param ?? null, code: init.code ?? null } };
+  }
+}
+
+/** Seconds after which the edge may ask again: about what loading or handing over takes. */
+const retryAfter = { 'retry-after': '5' };
+
+export function unavailable(state: 'loading' | 'draining'): ApiError {
+  return state === 'loading'
+    ? new ApiError(503, 'The model is still loading.', { code: 'model_loading', headers: retryAfter })
+    : new ApiError(503, 'This node is shutting down.', { code: 'node_draining', headers: retryAfter });
+}
+
+/** What a handler threw, as the client may see it; the original stays in `cause` for the log. */
+export function toApiError(thrown: unknown): ApiError {
+  if (thrown instanceof ApiError) return thrown;
+  if (thrown instanceof PromptTooLongError) {
+    const { promptTokens, maxSequence } = thrown;
+    return new ApiError(
+      400,
+      `This model's maximum context length is ${maxSequence} tokens. However, your prompt has ${promptTokens} tokens, which leaves no room for an answer.`,
+      { param: 'prompt', code: 'context_length_exceeded', cause: thrown },
+    );
+  }
+  if (thrown instanceof EngineClosedError) return unavailable('draining');
+  return new ApiError(500, 'The node failed to process the request.', {
+    code: 'internal_error',
+    cause: thrown,
+  });
+}
+
+/** Who ended a generation early. */
+export type CancelCause = 'request' | 'drain' | 'client_gone' | 'slow_reader';
+
+/** Why a generation gave no `finish_reason`, for a client that still listens. */
+export function endError(end: GenerationEnd, cause: CancelCause | undefined): ApiError {
+  if (end.reason === 'error') return toApiError(end.error);
+  switch (cause) {
+    case 'drain':
+    case undefined: // the engine was closed under a running generation
+      return unavailable('draining');
+    case 'request':
+    case 'client_gone':
+    case 'slow_reader':
+      return new ApiError(499, 'The generation was cancelled.', { code: 'generation_cancelled' });
+    default:
+      return cause satisfies never;
+  }
+}

@@ -1,0 +1,105 @@
+/** The bytes a client reads, in OpenAI's shapes. See protocol.ts for the layout of an event. */
+import { createHash } from 'node:crypto';
+import type { EngineInfo } from '../engine/types.ts';
+import type { ClientEvents, EndReason, ErrorBody, NodeUsage } from '../protocol.ts';
+import { version } from '../version.ts';
+
+export type FinishReason = Extract<EndReason, 'stop' | 'length'>;
+
+/** Changes when the weights, this package or llama.cpp do: what `seed` can be trusted across. */
+export function systemFingerprint({ modelName, library }: EngineInfo): string {
+  const identity = JSON.stringify([modelName, version, library.version, library.backends]);
+  return `fp_${createHash('sha256').update(identity).digest('hex').slice(0, 10)}`;
+}
+
+function clientUsage({ prompt_tokens, completion_tokens }: NodeUsage) {
+  return { prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens };
+}
+
+/**
+ * The events of one stream. Everything that does not change from token to token is serialised once, so
+ * that a text event costs one JSON.stringify of its text and a concatenation.
+ */
+export class Frames {
+  readonly #events: ClientEvents;
+  readonly #head: string;
+  readonly #usageNull: string;
+  readonly #beforeText: string;
+  readonly #afterText: string;
+
+  constructor(events: ClientEvents, fingerprint: string) {
+    const { id, object, created, model } = events;
+    const chat = object === 'chat.completion';
+    const head = JSON.stringify({
+      id,
+      object: chat ? 'chat.completion.chunk' : object,
+      created,
+      model,
+      system_fingerprint: fingerprint,
+    });
+    this.#events = events;
+    this.#head = `${head.slice(0, -1)},"choices":`;
+    this.#usageNull = events.include_usage ? ',"usage":null' : '';
+    this.#beforeText = `\ndata: ${this.#head}[{"index":0,${chat ? '"delta":{"content":' : '"text":'}`;
+    this.#afterText = `${chat ? '}' : ''},"logprobs":null,"finish_reason":null}]${this.#usageNull}}\n\n`;
+  }
+
+  /** What stands before the first text of a chat answer; nothing for a completion. */
+  role(): string {
+    if (this.#events.object !== 'chat.completion') return '';
+    const delta = `"delta":{"role":"${this.#events.role}","content":""}`;
+    return this.#event(0, `[{"index":0,${delta},"logprobs":null,"finish_reason":null}]${this.#usageNull}`);
+  }
+
+  text(text: string, ids: readonly number[], position: number): string {
+    const idLine = ids.length === 0 ? '' : `\n: ids ${ids.length === 1 ? ids[0] : ids.join(',')}`;
+    return `id: ${position}${idLine}${this.#beforeText}${JSON.stringify(text)}${this.#afterText}`;
+  }
+
+  /** The end of a good answer: finish event, usage event if asked for, `: usage` and `[DONE]`. */
+  finish(reason: FinishReason, usage: NodeUsage): string {
+    const position = usage.completion_tokens;
+    const empty = this.#events.object === 'chat.completion' ? '"delta":{}' : '"text":""';
+    const choices = `[{"index":0,${empty},"logprobs":null,"finish_reason":"${reason}"}]`;
+    const usageEvent = this.#events.include_usage
+      ? this.#event(position, `[],"usage":${JSON.stringify(clientUsage(usage))}`)
+      : '';
+    return `${this.#event(position, choices + this.#usageNull)}${usageEvent}${usageComment(usage)}data: [DONE]\n\n`;
+  }
+
+  /** The end of an answer that failed: no `finish_reason`, no `[DONE]`. */
+  failure(usage: NodeUsage, error: ErrorBody): string {
+    return `${usageComment(usage)}data: ${JSON.stringify(error)}\n\n`;
+  }
+
+  #event(position: number, afterChoices: string): string {
+    return `id: ${position}\ndata: ${this.#head}${afterChoices}}\n\n`;
+  }
+}
+
+const usageComment = (usage: NodeUsage) => `: usage ${JSON.stringify(usage)}\n`;
+
+/** The whole answer as one JSON body. */
+export function completionBody(
+  events: ClientEvents,
+  fingerprint: string,
+  text: string,
+  reason: FinishReason,
+  usage: NodeUsage,
+): string {
+  const { id, object, created, model, role } = events;
+  const end = { logprobs: null, finish_reason: reason };
+  const choice =
+    object === 'chat.completion'
+      ? { index: 0, message: { role, content: text }, ...end }
+      : { text, index: 0, ...end };
+  return JSON.stringify({
+    id,
+    object,
+    created,
+    model,
+    system_fingerprint: fingerprint,
+    choices: [choice],
+    usage: clientUsage(usage),
+  });
+}

@@ -1,0 +1,135 @@
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
+import type { Context } from 'hono';
+import type { Engine, GenerationEnd, GenerationRequest } from '../engine/types.ts';
+import type { CancelResponse, GenerateRequest, NodeUsage } from '../protocol.ts';
+import type { NodeEnv, NodeState } from './app.ts';
+import { ApiError, type CancelCause, endError } from './errors.ts';
+import { EventStream } from './event-stream.ts';
+import { completionBody, Frames, systemFingerprint } from './frames.ts';
+import type { GenerationSink, RunningGeneration } from './generations.ts';
+import { parseGenerateRequest } from './validate.ts';
+
+/** Tokens of an answer whose request names no limit. */
+const defaultMaxTokens = 2048;
+
+/** `POST /v1/generate`: validate → tokenise → start → write, as a stream or as one body. */
+export function generate(state: NodeState) {
+  return async function generate(c: Context<NodeEnv>): Promise<Response> {
+    const request = parseGenerateRequest(await readJson(c));
+    // From here on nothing waits: neither the client's leaving nor a drain can fall between check and start.
+    const engine = state.requireEngine();
+    const { outgoing } = c.env;
+    if (outgoing.destroyed) return RESPONSE_ALREADY_SENT;
+
+    const { events } = request;
+    const fingerprint = systemFingerprint(engine.info);
+    const run = (sink: GenerationSink): RunningGeneration => {
+      const logged = withLog(state, c, events.id, sink);
+      const running = state.generations.start(events.id, engine, engineRequest(engine, request), logged);
+      outgoing.on('close', () => running.cancel('client_gone'));
+      return running;
+    };
+
+    if (events.stream) {
+      const stream = new EventStream(outgoing, new Frames(events, fingerprint), state.stream, () => {
+        running.cancel('slow_reader');
+        outgoing.destroy();
+      });
+      const running = run(stream);
+      stream.open(c.get('requestId'));
+      return RESPONSE_ALREADY_SENT;
+    }
+
+    return new Promise((resolve, reject) => {
+      let text = '';
+      run({
+        onText(piece) {
+          text += piece;
+        },
+        onEnd(end, usage, cause) {
+          const header = { 'x-huozi-usage': JSON.stringify(usage) };
+          if (outgoing.destroyed) {
+            resolve(RESPONSE_ALREADY_SENT);
+          } else if (end.reason === 'stop' || end.reason === 'length') {
+            const body = completionBody(events, fingerprint, text, end.reason, usage);
+            resolve(c.body(body, 200, { 'content-type': 'application/json', ...header }));
+          } else {
+            const error = endError(end, cause);
+            Object.assign(error.headers, header);
+            reject(error);
+          }
+        },
+      });
+    });
+  };
+}
+
+/** `DELETE /v1/generate/{id}`. */
+export function cancel(state: NodeState) {
+  return async function cancel(c: Context<NodeEnv>): Promise<Response> {
+    const id = c.req.param('id') ?? '';
+    const usage = await state.generations.cancel(id);
+    if (!usage) {
+      throw new ApiError(404, 'No generation with this id runs or has ended in the last minutes.', {
+        param: 'id',
+        code: 'not_found',
+      });
+    }
+    return c.json({ id, usage } satisfies CancelResponse);
+  };
+}
+
+async function readJson(c: Context): Promise<unknown> {
+  const text = await c.req.text();
+  try {
+    return JSON.parse(text);
+  } catch {
+    // V8's message quotes the body: it stays out of the answer and the log.
+    throw new ApiError(400, 'The body is not valid JSON.', { code: 'invalid_json' });
+  }
+}
+
+function engineRequest(engine: Engine, request: GenerateRequest): GenerationRequest {
+  const promptIds = engine.tokenize(request.prompt);
+  if (promptIds.length === 0) {
+    throw new ApiError(400, 'The prompt is empty.', { param: 'prompt', code: 'invalid_value' });
+  }
+  // A limit beyond the context is no error: the answer ends there with `length`. A prompt that leaves no
+  // room at all is the engine's to refuse.
+  const room = Math.max(1, engine.info.maxSequence - promptIds.length);
+  return {
+    promptIds,
+    sampling: request.sampling,
+    maxTokens: Math.min(request.max_tokens ?? defaultMaxTokens, room),
+    stopIds: request.stop_token_ids,
+    stopStrings: request.stop,
+    ignoreEos: request.ignore_eos,
+  };
+}
+
+/** Counts and times of a generation, never a word of it. */
+function withLog(state: NodeState, c: Context<NodeEnv>, id: string, sink: GenerationSink): GenerationSink {
+  const requestId = c.get('requestId');
+  const begin = performance.now();
+  let firstText = 0;
+  return {
+    onText(text, ids, position) {
+      if (firstText === 0) firstText = performance.now();
+      sink.onText(text, ids, position);
+    },
+    onEnd(end: GenerationEnd, usage: NodeUsage, cause: CancelCause | undefined) {
+      sink.onEnd(end, usage, cause);
+      const fields = {
+        requestId,
+        id,
+        ...usage,
+        cause,
+        ttft_ms: firstText === 0 ? null : Math.round(firstText - begin),
+        duration_ms: Math.round(performance.now() - begin),
+      };
+      if (end.reason === 'error') state.log.error({ ...fields, err: end.error }, 'generation failed');
+      else if (cause === 'slow_reader') state.log.warn(fields, 'client does not read: connection closed');
+      else state.log.info(fields, 'generation ended');
+    },
+  };
+}

@@ -1,0 +1,120 @@
+import type { Engine, GenerationEnd, GenerationRequest } from '../engine/types.ts';
+import type { NodeUsage } from '../protocol.ts';
+import { ApiError, type CancelCause } from './errors.ts';
+
+/** Where a generation's events go. As with the engine's own events, nothing here may throw. */
+export interface GenerationSink {
+  onText(text: string, ids: readonly number[], position: number): void;
+  onEnd(end: GenerationEnd, usage: NodeUsage, cause: CancelCause | undefined): void;
+}
+
+export interface RunningGeneration {
+  /** Frees the sequence at the next step; nothing after the end. The first cause is the one that counts. */
+  cancel(cause: CancelCause): void;
+  readonly ended: Promise<NodeUsage>;
+}
+
+interface EndedGeneration {
+  usage: NodeUsage;
+  forgetAt: number;
+}
+
+export interface GenerationsOptions {
+  /** How long an ended generation's usage can be asked for, milliseconds. */
+  retainMs?: number;
+  /** How many ended generations are remembered at most; the oldest go first. */
+  maxRetained?: number;
+}
+
+/** What runs on this node, by the id that the edge gave, and what ended a short while ago. */
+export class Generations {
+  readonly #running = new Map<string, RunningGeneration>();
+  /** In order of ending, so that the first entries are the first to be forgotten. */
+  readonly #ended = new Map<string, EndedGeneration>();
+  readonly #retainMs: number;
+  readonly #maxRetained: number;
+
+  constructor({ retainMs = 300_000, maxRetained = 10_000 }: GenerationsOptions = {}) {
+    this.#retainMs = retainMs;
+    this.#maxRetained = maxRetained;
+  }
+
+  get size(): number {
+    return this.#running.size;
+  }
+
+  /** @throws ApiError (409) when `id` runs already, and whatever `Engine.generate` refuses with */
+  start(id: string, engine: Engine, request: GenerationRequest, sink: GenerationSink): RunningGeneration {
+    if (this.#running.has(id)) {
+      throw new ApiError(409, 'A generation with this id is running.', {
+        param: 'events.id',
+        code: 'duplicate_id',
+      });
+    }
+    let cause: CancelCause | undefined;
+    const { promise: ended, resolve } = withResolvers<NodeUsage>();
+    const generation = engine.generate(request, {
+      onText: (text, ids, position) => sink.onText(text, ids, position),
+      onEnd: (end) => {
+        const usage: NodeUsage = {
+          prompt_tokens: end.promptTokens,
+          completion_tokens: end.completionTokens,
+          reason: end.reason,
+        };
+        this.#running.delete(id);
+        this.#remember(id, usage);
+        sink.onEnd(end, usage, cause);
+        resolve(usage);
+      },
+    });
+    const running: RunningGeneration = {
+      cancel: (by) => {
+        if (this.#running.get(id) !== running) return;
+        cause ??= by;
+        generation.cancel();
+      },
+      ended,
+    };
+    this.#running.set(id, running);
+    return running;
+  }
+
+  /** Ends `id` if it runs. Its usage, also for a while after the end; undefined for an unknown id. */
+  cancel(id: string): Promise<NodeUsage> | NodeUsage | undefined {
+    const running = this.#running.get(id);
+    if (running) {
+      running.cancel('request');
+      return running.ended;
+    }
+    const ended = this.#ended.get(id);
+    return ended && ended.forgetAt > Date.now() ? ended.usage : undefined;
+  }
+
+  cancelAll(cause: CancelCause): void {
+    for (const running of this.#running.values()) running.cancel(cause);
+  }
+
+  /** Settles when everything that runs now has ended. */
+  async idle(): Promise<void> {
+    await Promise.all([...this.#running.values()].map(({ ended }) => ended));
+  }
+
+  #remember(id: string, usage: NodeUsage): void {
+    const now = Date.now();
+    this.#ended.delete(id);
+    this.#ended.set(id, { usage, forgetAt: now + this.#retainMs });
+    for (const [oldest, { forgetAt }] of this.#ended) {
+      if (forgetAt > now && this.#ended.size <= this.#maxRetained) break;
+      this.#ended.delete(oldest);
+    }
+  }
+}
+
+/** Promise.withResolvers, which Node has from 22 on. */
+function withResolvers<T>() {
+  let resolve!: (value: T) => void;
+  const promise = new Promise<T>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}

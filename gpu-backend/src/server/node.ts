@@ -1,0 +1,136 @@
+import { once } from 'node:events';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { createAdaptorServer } from '@hono/node-server';
+import type { Logger } from 'pino';
+import type { Engine } from '../engine/types.ts';
+import { createApp, type NodeState } from './app.ts';
+import { unavailable } from './errors.ts';
+import { Generations, type GenerationsOptions } from './generations.ts';
+
+export interface NodeServerOptions extends GenerationsOptions {
+  /** The bearer token that the edge shares with this node. */
+  token: string;
+  host: string;
+  /** 0 takes any free port. */
+  port: number;
+  /** Served name, as clients ask for it. */
+  name: string;
+  log: Logger;
+  /** A comment goes out on a stream after so long without an event, milliseconds. */
+  pingMs?: number;
+  /** Bytes that may wait for a client that does not read, before its connection is closed. */
+  maxBufferedBytes?: number;
+}
+
+export interface RunningNode {
+  /** Where it listens, e.g. `http://127.0.0.1:8790`. */
+  readonly url: string;
+  readonly engine: Engine;
+  /**
+   * Refuses new work, lets running answers end for up to `timeoutMs`, cancels the rest, then stops listening
+   * and frees the model. Settles when all of that is done; a second call joins the first.
+   */
+  drain(timeoutMs: number): Promise<void>;
+  /** `drain(0)`. */
+  close(): Promise<void>;
+}
+
+/** How long a cancelled generation gets to reach its end, and a closed connection its last bytes. */
+const graceMs = 2_000;
+
+/**
+ * Listens first, so that a used port fails at once and `/healthz` answers while the model loads; then loads.
+ * @throws what `listen` and `load` fail with, after which nothing is left open
+ */
+export async function serveNode(
+  load: () => Promise<Engine>,
+  options: NodeServerOptions,
+): Promise<RunningNode> {
+  const { token, name, log, pingMs = 15_000, maxBufferedBytes = 1024 * 1024 } = options;
+  const generations = new Generations(options);
+  let engine: Engine | undefined;
+  let draining: Promise<void> | undefined;
+
+  const loadedEngine = () => {
+    if (!engine) throw unavailable('loading');
+    return engine;
+  };
+  const state: NodeState = {
+    name,
+    token,
+    log,
+    stream: { pingMs, maxBufferedBytes },
+    generations,
+    get ready() {
+      return engine !== undefined && !draining;
+    },
+    loadedEngine,
+    requireEngine() {
+      if (draining) throw unavailable('draining');
+      return loadedEngine();
+    },
+  };
+
+  const server = createAdaptorServer({
+    fetch: createApp(state).fetch,
+    // The package is also used inside other programs: their Request and Response stay theirs.
+    overrideGlobalObjects: false,
+    // Longer than proxies keep an idle connection, or they would reuse one that is just being closed.
+    serverOptions: { noDelay: true, keepAliveTimeout: 95_000 },
+  }) as Server;
+  server.listen(options.port, options.host);
+  await once(server, 'listening');
+  const url = addressUrl(server.address() as AddressInfo);
+  log.info({ url }, 'listening');
+
+  try {
+    const begin = performance.now();
+    engine = await load();
+    log.info({ ...engine.info, ms: Math.round(performance.now() - begin) }, 'model loaded');
+  } catch (error) {
+    await stop(server);
+    throw error;
+  }
+
+  const drain = async (loaded: Engine, timeoutMs: number) => {
+    log.info({ running: generations.size }, 'draining');
+    await settledWithin(generations.idle(), timeoutMs);
+    if (generations.size > 0) {
+      log.warn({ running: generations.size }, 'cancelling what still runs');
+      generations.cancelAll('drain');
+      await settledWithin(generations.idle(), graceMs);
+    }
+    await stop(server);
+    await loaded.close();
+    log.info('closed');
+  };
+  const loaded = engine;
+  const drainOnce = (timeoutMs: number) => {
+    draining ??= drain(loaded, timeoutMs);
+    return draining;
+  };
+  return { url, engine: loaded, drain: drainOnce, close: () => drainOnce(0) };
+}
+
+function addressUrl({ address, family, port }: AddressInfo): string {
+  return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
+}
+
+/** Lets responses that are being sent reach their end; connections that only idle go at once. */
+async function stop(server: Server): Promise<void> {
+  const closed = once(server, 'close');
+  server.close();
+  const sweep = setInterval(() => server.closeIdleConnections(), 20);
+  await settledWithin(closed, graceMs);
+  clearInterval(sweep);
+  server.closeAllConnections();
+  await closed;
+}
+
+async function settledWithin(promise: Promise<unknown>, ms: number): Promise<void> {
+  const timer = new AbortController();
+  await Promise.race([promise, delay(ms, undefined, { signal: timer.signal }).catch(() => undefined)]);
+  timer.abort();
+}

@@ -1,0 +1,228 @@
+/** The bytes of protocol.ts, exactly, over real HTTP. The engine is scripted: text and ids must be known. */
+import { expect, test } from 'vitest';
+import { systemFingerprint } from './frames.ts';
+import { generateBody, send } from './testing/client.ts';
+import { startTestNode } from './testing/start.ts';
+
+const start = async (...args: Parameters<typeof generateBody>) => {
+  const { url, engine, ...rest } = await startTestNode();
+  const arrival = engine.arrival();
+  const answer = await send(url, '/v1/generate', generateBody(...args), {
+    headers: { 'x-request-id': 'req-7' },
+  });
+  return { answer: answer.read(), generation: await arrival, fp: systemFingerprint(engine.info), ...rest };
+};
+
+test('headers leave when the request is accepted, before any token', async () => {
+  const { answer, generation } = await start();
+  // Here the response's headers have arrived and the engine has done nothing yet.
+  expect(answer.status).toBe(200);
+  expect(answer.response.headers).toMatchObject({
+    'content-type': 'text/event-stream; charset=utf-8',
+    'cache-control': 'no-cache, no-transform',
+    'x-accel-buffering': 'no',
+    'x-request-id': 'req-7',
+    'transfer-encoding': 'chunked',
+  });
+  expect(answer.text).toBe('');
+  generation.end('stop');
+  expect(await answer.ended).toBe(true);
+});
+
+test('chat: role with the first text, an event a write, the end in one write', async () => {
+  const { answer, generation, fp } = await start({ events: { include_usage: true } });
+  generation.text('你', 312, 447);
+  await answer.until('你');
+  generation.text('"好"\n', 5);
+  await answer.until('好');
+  generation.end('stop');
+  await answer.ended;
+
+  const head = `{"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"huozi","system_fingerprint":"${fp}","choices":`;
+  expect(answer.writes).toEqual([
+    `id: 0\ndata: ${head}[{"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}],"usage":null}\n\n` +
+      `id: 2\n: ids 312,447\ndata: ${head}[{"index":0,"delta":{"content":"你"},"logprobs":null,"finish_reason":null}],"usage":null}\n\n`,
+    `id: 3\n: ids 5\ndata: ${head}[{"index":0,"delta":{"content":"\\"好\\"\\n"},"logprobs":null,"finish_reason":null}],"usage":null}\n\n`,
+    `id: 3\ndata: ${head}[{"index":0,"delta":{},"logprobs":null,"finish_reason":"stop"}],"usage":null}\n\n` +
+      `id: 3\ndata: ${head}[],"usage":{"prompt_tokens":3,"completion_tokens":3,"total_tokens":6}}\n\n` +
+      ': usage {"prompt_tokens":3,"completion_tokens":3,"reason":"stop"}\ndata: [DONE]\n\n',
+  ]);
+});
+
+test('chat without include_usage, and a role in Chinese', async () => {
+  const { answer, generation, fp } = await start({ events: { role: '助手' } });
+  generation.text('A', 9);
+  generation.end('length');
+  await answer.ended;
+
+  const head = `{"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"huozi","system_fingerprint":"${fp}","choices":`;
+  // The last text and the end came from one step: one write.
+  expect(answer.writes).toEqual([
+    `id: 0\ndata: ${head}[{"index":0,"delta":{"role":"助手","content":""},"logprobs":null,"finish_reason":null}]}\n\n` +
+      `id: 1\n: ids 9\ndata: ${head}[{"index":0,"delta":{"content":"A"},"logprobs":null,"finish_reason":null}]}\n\n` +
+      `id: 1\ndata: ${head}[{"index":0,"delta":{},"logprobs":null,"finish_reason":"length"}]}\n\n` +
+      ': usage {"prompt_tokens":3,"completion_tokens":1,"reason":"length"}\ndata: [DONE]\n\n',
+  ]);
+});
+
+test('completion', async () => {
+  const { answer, generation, fp } = await start({
+    events: { object: 'text_completion', id: 'cmpl-1', include_usage: true },
+  });
+  generation.text('A', 9);
+  await answer.until('A');
+  generation.end('stop');
+  await answer.ended;
+
+  const head = `{"id":"cmpl-1","object":"text_completion","created":1700000000,"model":"huozi","system_fingerprint":"${fp}","choices":`;
+  expect(answer.writes).toEqual([
+    `id: 1\n: ids 9\ndata: ${head}[{"index":0,"text":"A","logprobs":null,"finish_reason":null}],"usage":null}\n\n`,
+    `id: 1\ndata: ${head}[{"index":0,"text":"","logprobs":null,"finish_reason":"stop"}],"usage":null}\n\n` +
+      `id: 1\ndata: ${head}[],"usage":{"prompt_tokens":3,"completion_tokens":1,"total_tokens":4}}\n\n` +
+      ': usage {"prompt_tokens":3,"completion_tokens":1,"reason":"stop"}\ndata: [DONE]\n\n',
+  ]);
+});
+
+test('an answer of no text still has its role', async () => {
+  const { answer, generation } = await start();
+  generation.end('stop');
+  await answer.ended;
+  expect(answer.writes).toHaveLength(1);
+  expect(answer.text).toMatch(
+    /^id: 0\ndata: .*"role":"assistant".*\n\nid: 0\ndata: .*"finish_reason":"stop"/,
+  );
+});
+
+test('tokens without text are told by their ids', async () => {
+  const { answer, generation } = await start();
+  generation.text('', 3);
+  await answer.until('ids 3');
+  generation.text('早', 4);
+  generation.end('stop');
+  await answer.ended;
+  expect(answer.text).toContain('id: 1\n: ids 3\ndata: ');
+  expect(answer.text).toContain('id: 2\n: ids 4\ndata: ');
+});
+
+test('an error after the start: usage and an error event, no finish_reason, no [DONE]', async () => {
+  const { answer, generation, logged } = await start();
+  generation.text('半', 8);
+  await answer.until('半');
+  generation.end('error', new Error('llama_decode gave -3'));
+  await answer.ended;
+  expect(answer.writes.at(-1)).toBe(
+    ': usage {"prompt_tokens":3,"completion_tokens":1,"reason":"error"}\n' +
+      'data: {"error":{"message":"The node failed to process the request.","type":"server_error","param":null,"code":"internal_error"}}\n\n',
+  );
+  expect(answer.text).not.toContain('"finish_reason":"');
+  expect(answer.text).not.toContain('[DONE]');
+  // Vague outside, rich inside.
+  expect(logged().find(({ msg }) => msg === 'generation failed')).toMatchObject({
+    requestId: 'req-7',
+    id: 'chatcmpl-1',
+    completion_tokens: 1,
+    err: { message: 'llama_decode gave -3' },
+  });
+});
+
+test('an error before the first text has no role event either', async () => {
+  const { answer, generation } = await start();
+  generation.end('error', new Error('x'));
+  await answer.ended;
+  expect(answer.text).toMatch(/^: usage \{.*\}\ndata: \{"error":.*\}\n\n$/);
+});
+
+test('pings before the first token and between events, each a comment of its own', async () => {
+  const { url, engine } = await startTestNode({ pingMs: 30 });
+  const arrival = engine.arrival();
+  const answer = (await send(url, '/v1/generate', generateBody())).read();
+  const generation = await arrival;
+  await answer.until(': ping\n\n', 2);
+  generation.text('A', 1);
+  await answer.until('"content":"A"');
+  await answer.until(': ping\n\n', answer.count(': ping\n\n') + 1);
+  generation.end('stop');
+  await answer.ended;
+  expect(answer.text.replaceAll(': ping\n\n', '')).toMatch(/^id: 0\n.*data: \[DONE\]\n\n$/s);
+});
+
+test('not streaming: one body, usage in a header', async () => {
+  const { url, engine } = await startTestNode();
+  for (const [object, choice] of [
+    [
+      'chat.completion',
+      {
+        index: 0,
+        message: { role: '助手', content: '你好' },
+        logprobs: null,
+        finish_reason: 'stop',
+      },
+    ],
+    ['text_completion', { index: 0, text: '你好', logprobs: null, finish_reason: 'stop' }],
+  ] as const) {
+    const arrival = engine.arrival();
+    const response = send(
+      url,
+      '/v1/generate',
+      generateBody({ events: { object, role: '助手', stream: false } }),
+    );
+    const generation = await arrival;
+    generation.text('你', 1);
+    generation.text('好', 2);
+    generation.end('stop');
+    const answer = (await response).read();
+    expect(await answer.json()).toEqual({
+      id: 'chatcmpl-1',
+      object,
+      created: 1_700_000_000,
+      model: 'huozi',
+      system_fingerprint: systemFingerprint(engine.info),
+      choices: [choice],
+      usage: { prompt_tokens: 3, completion_tokens: 2, total_tokens: 5 },
+    });
+    expect(answer.response.headers['content-type']).toBe('application/json');
+    expect(answer.response.headers['x-request-id']).toMatch(/^[\w-]+$/);
+    expect(JSON.parse(answer.response.headers['x-huozi-usage'] as string)).toEqual({
+      prompt_tokens: 3,
+      completion_tokens: 2,
+      reason: 'stop',
+    });
+  }
+});
+
+test('not streaming: an error is a 500 that still carries usage', async () => {
+  const { url, engine } = await startTestNode();
+  const arrival = engine.arrival();
+  const response = send(url, '/v1/generate', generateBody({ events: { stream: false } }));
+  const generation = await arrival;
+  generation.text('你', 1);
+  generation.end('error', new Error('llama_decode gave -3'));
+  const answer = (await response).read();
+  expect(answer.status).toBe(500);
+  expect(await answer.json()).toMatchObject({ error: { type: 'server_error', code: 'internal_error' } });
+  expect(answer.text).not.toContain('llama_decode');
+  expect(JSON.parse(answer.response.headers['x-huozi-usage'] as string)).toMatchObject({ reason: 'error' });
+});
+
+test('what the engine is asked for', async () => {
+  const { generation } = await start({
+    stop: ['。'],
+    stop_token_ids: [57_001],
+    ignore_eos: true,
+    max_tokens: 20,
+  });
+  expect(generation.request).toMatchObject({
+    promptIds: Int32Array.of(1, 7, 7),
+    maxTokens: 20,
+    stopIds: [57_001],
+    stopStrings: ['。'],
+    ignoreEos: true,
+  });
+});
+
+test('max_tokens beyond the context, or absent, is what the context holds', async () => {
+  for (const limit of [{}, { max_tokens: 5000 }]) {
+    const { generation } = await start(limit);
+    expect(generation.request.maxTokens).toBe(97);
+  }
+});

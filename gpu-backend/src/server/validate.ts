@@ -1,0 +1,32 @@
+import type { z } from 'zod';
+import { type GenerateRequest, generateRequest } from '../protocol.ts';
+import { ApiError } from './errors.ts';
+
+type Issue = z.core.$ZodIssue;
+
+/** The body of `POST /v1/generate`, or a 400 whose `param` names the first field that is wrong. */
+export function parseGenerateRequest(body: unknown): GenerateRequest {
+  const result = generateRequest.safeParse(body);
+  if (result.success) return result.data;
+  const { path, message } = locate(result.error.issues[0]!);
+  const param = path.map(String).join('.');
+  throw new ApiError(400, param ? `${param}: ${message}` : message, {
+    ...(param ? { param } : {}),
+    code: 'invalid_value',
+  });
+}
+
+/** A union fails at its root: the branch with the fewest complaints is the one that was meant. */
+function locate(issue: Issue): { path: PropertyKey[]; message: string } {
+  if (issue.code === 'invalid_union') {
+    const [meant, next] = [...issue.errors].sort((a, b) => a.length - b.length);
+    if (meant?.[0] && meant.length < (next?.length ?? Number.POSITIVE_INFINITY)) {
+      const inner = locate(meant[0]);
+      return { path: [...issue.path, ...inner.path], message: inner.message };
+    }
+  }
+  if (issue.code === 'unrecognized_keys') {
+    return { path: [...issue.path, ...issue.keys.slice(0, 1)], message: 'Unknown field' };
+  }
+  return { path: issue.path, message: issue.message };
+}

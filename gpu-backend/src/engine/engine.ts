@@ -1,0 +1,97 @@
+import { availableParallelism } from 'node:os';
+import { createContext, maxSequences } from '../native/context.ts';
+import { loadLibrary } from '../native/library.ts';
+import { PromptTooLongError } from './errors.ts';
+import { loadModel } from './model.ts';
+import { ContextError } from './model-errors.ts';
+import { Scheduler } from './scheduler.ts';
+import { Sequence } from './sequence.ts';
+import { Tokenizer } from './tokenizer.ts';
+import type { Engine, EngineOptions, GenerationEvents, GenerationRequest } from './types.ts';
+
+/**
+ * Loads a model and makes a context for it.
+ * @throws ModelFileError, ContextError, NativeLibraryError, NativeMismatchError; RangeError for impossible options
+ */
+export async function loadEngine(options: EngineOptions): Promise<Engine> {
+  const { slots, contextTokens, batchTokens } = options;
+  const threads = options.threads ?? Math.max(1, availableParallelism() - 1);
+  requireCount('slots', slots, 1, maxSequences);
+  requireCount('contextTokens', contextTokens, 2, 2 ** 31 - 1);
+  requireCount('batchTokens', batchTokens, slots, 2 ** 20);
+  requireCount('threads', threads, 1, 512);
+
+  const { version, backends, devices } = loadLibrary();
+  const model = await loadModel(options.modelPath, options.gpuLayers ?? -1);
+  const vocabularySize = model.vocabulary.texts.length;
+  const context = await createContext(model.native, vocabularySize, {
+    contextTokens,
+    batchTokens,
+    sequences: slots,
+    outputs: slots,
+    threads,
+  });
+  if ('failure' in context) {
+    model.native.free();
+    throw new ContextError(
+      `no context of ${contextTokens} tokens for ${options.modelPath}: ${context.failure}`,
+    );
+  }
+  const scheduler = new Scheduler(context, { slots, contextTokens, batchTokens, vocabularySize });
+  const tokenizer = new Tokenizer(model);
+  const maxSequence = Math.min(contextTokens, model.native.trainedContext);
+  const { bos, eos, begin, end } = model.tokens;
+  let closing: Promise<void> | undefined;
+
+  return {
+    info: {
+      modelName: model.name,
+      vocabulary: vocabularySize,
+      trainedContext: model.native.trainedContext,
+      maxSequence,
+      layers: model.native.layers,
+      experts: model.experts,
+      expertsUsed: model.expertsUsed,
+      tokens: { bos, eos, begin, end },
+      library: { version, backends, devices },
+    },
+    get stats() {
+      return scheduler.stats;
+    },
+    tokenize: (segments) => tokenizer.tokenize(segments),
+    generate(request: GenerationRequest, events: GenerationEvents) {
+      checkPrompt(request, vocabularySize, maxSequence);
+      const cells = Math.min(request.promptIds.length + request.maxTokens, maxSequence);
+      const stopIds = new Set(request.ignoreEos ? request.stopIds : [...request.stopIds, eos, begin, end]);
+      const sequence = new Sequence(request, events, model.pieces, stopIds, cells, () => scheduler.wake());
+      scheduler.submit(sequence);
+      return sequence;
+    },
+    close() {
+      closing ??= scheduler.close().then(() => {
+        context.free();
+        model.native.free();
+      });
+      return closing;
+    },
+  };
+}
+
+function requireCount(name: string, value: number, least: number, most: number): void {
+  if (Number.isInteger(value) && value >= least && value <= most) return;
+  throw new RangeError(`${name} is ${value}, expected a whole number from ${least} to ${most}`);
+}
+
+/** An id that is not in the vocabulary would be refused by llama_decode, together with everybody else's tokens. */
+function checkPrompt(
+  { promptIds, maxTokens }: GenerationRequest,
+  vocabularySize: number,
+  maxSequence: number,
+): void {
+  if (promptIds.length === 0) throw new RangeError('the prompt has no tokens');
+  if (promptIds.length >= maxSequence) throw new PromptTooLongError(promptIds.length, maxSequence);
+  requireCount('maxTokens', maxTokens, 1, Number.MAX_SAFE_INTEGER);
+  for (const id of promptIds) {
+    if (id < 0 || id >= vocabularySize) throw new RangeError(`token ${id} is not in the vocabulary`);
+  }
+}

@@ -1,0 +1,130 @@
+/** One llama_context: the KV cache of all sequences, the batch that is filled for a step, the logits it leaves. */
+import { promisify } from 'node:util';
+import koffi from 'koffi';
+import { loadLibrary, type Pointer } from './library.ts';
+import { clearLog, lastErrors } from './log.ts';
+import type { NativeModel } from './model.ts';
+import { type RoutedExpertsListener, watchRoutedExperts } from './routed-experts.ts';
+import { createThreadPool } from './threads.ts';
+
+export interface ContextOptions {
+  /** KV cells, shared by all sequences. */
+  contextTokens: number;
+  /** Tokens of one step at most. */
+  batchTokens: number;
+  /** Sequence ids are below this. */
+  sequences: number;
+  /** Logit rows of one step at most, not below `sequences`. */
+  outputs: number;
+  threads: number;
+  onRoutedExperts?: RoutedExpertsListener;
+}
+
+/** The arrays of a step, by position in the batch. Native memory: allocated once, alive as long as the context. */
+export interface Batch {
+  readonly tokens: Int32Array;
+  readonly positions: Int32Array;
+  readonly sequences: Int32Array;
+  /** 1 where logits are wanted. */
+  readonly outputs: Int8Array;
+}
+
+export interface NativeContext {
+  readonly batch: Batch;
+  /** Runs the first `count` tokens of the batch off the event loop. 0 is success; others are llama_decode's codes. */
+  decode(count: number): Promise<number>;
+  /** The logit rows `[outputs, vocabulary]` of the last step in batch order, in place: valid until the next decode. */
+  logits(): Float32Array;
+  /** Frees all KV cells of a sequence. */
+  removeSequence(id: number): void;
+  /** llama.cpp's error lines since the last step began. */
+  lastErrors(): string;
+  free(): void;
+}
+
+/** Sequences that one context can tell apart (`LLAMA_MAX_SEQ`). */
+export const maxSequences = 256;
+/** Tokens computed at once, llama.cpp's default; a larger batch runs in several pieces, still as one call. */
+const microBatch = 512;
+
+/** @returns the context, or llama.cpp's reason why there is none (usually memory) */
+export async function createContext(
+  model: NativeModel,
+  vocabularySize: number,
+  options: ContextOptions,
+): Promise<NativeContext | { failure: string }> {
+  const lib = loadLibrary();
+  const { contextTokens, batchTokens, sequences, outputs, threads } = options;
+  const watcher = options.onRoutedExperts && watchRoutedExperts(options.onRoutedExperts);
+  clearLog();
+  const pointer: Pointer | null = await promisify(lib.llama_init_from_model.async)(model.pointer, {
+    ...lib.llama_context_default_params(),
+    n_ctx: contextTokens,
+    n_batch: batchTokens,
+    n_ubatch: Math.min(batchTokens, microBatch),
+    n_seq_max: sequences,
+    n_outputs_max: outputs,
+    n_threads: threads,
+    n_threads_batch: threads,
+    kv_unified: true,
+    cb_eval: watcher?.pointer ?? null,
+  });
+  if (pointer === null) {
+    watcher?.free();
+    return { failure: lastErrors() || 'llama.cpp gave no reason' };
+  }
+  const pool = createThreadPool(threads);
+  if (pool) lib.llama_attach_threadpool(pointer, pool.pointer, pool.pointer);
+  const memory: Pointer = lib.llama_get_memory(pointer);
+
+  // Explicit ArrayBuffers: V8 keeps small typed arrays inside objects that it moves.
+  const batch = {
+    tokens: new Int32Array(new ArrayBuffer(4 * batchTokens)),
+    positions: new Int32Array(new ArrayBuffer(4 * batchTokens)),
+    sequences: new Int32Array(new ArrayBuffer(4 * batchTokens)),
+    outputs: new Int8Array(new ArrayBuffer(batchTokens)),
+  };
+  const ones = new Int32Array(new ArrayBuffer(4 * batchTokens)).fill(1);
+  const sequencesAt = koffi.address(batch.sequences);
+  const sequencePointers = new BigUint64Array(new ArrayBuffer(8 * batchTokens));
+  for (let i = 0; i < batchTokens; i++) sequencePointers[i] = sequencesAt + BigInt(4 * i);
+  const native = {
+    n_tokens: 0,
+    token: koffi.address(batch.tokens),
+    embd: null,
+    pos: koffi.address(batch.positions),
+    n_seq_id: koffi.address(ones),
+    seq_id: koffi.address(sequencePointers),
+    logits: koffi.address(batch.outputs),
+  };
+
+  let logitsAt: Pointer | undefined;
+  let logits = new Float32Array(0);
+  const decode = promisify(lib.llama_decode.async) as (context: Pointer, batch: unknown) => Promise<number>;
+  return {
+    batch,
+    decode(count) {
+      clearLog();
+      native.n_tokens = count;
+      return decode(pointer, native);
+    },
+    logits() {
+      const at: Pointer = lib.llama_get_logits(pointer);
+      if (at !== logitsAt) {
+        logitsAt = at;
+        logits = new Float32Array(koffi.view(at, 4 * outputs * vocabularySize));
+      }
+      return logits;
+    },
+    removeSequence: (id) => lib.llama_memory_seq_rm(memory, id, -1, -1),
+    lastErrors,
+    free() {
+      lib.llama_free(pointer);
+      pool?.free();
+      watcher?.free();
+      // Named here so that the collector cannot take what only native code still points to.
+      ones.fill(0);
+      sequencePointers.fill(0n);
+    },
+  };
+}

@@ -1,0 +1,58 @@
+/**
+ * llama.cpp's log, kept instead of printed: its last error lines become the reason in one of our errors.
+ * Native code may log from any thread; koffi brings the call to the event loop. So a native function that
+ * logs from a thread of its own must be called `.async`, or both sides wait for each other.
+ */
+import koffi from 'koffi';
+
+const levels = { warn: 3, error: 4, continued: 5 };
+/** Lines kept. Errors of one failed load are a handful. */
+const capacity = 32;
+
+let lines: { level: number; text: string }[] = [];
+let onLine: ((text: string) => void) | undefined;
+
+const callbackType = koffi.pointer(koffi.proto('void', ['int32', 'str', 'void *']));
+
+/** The address to hand to `llama_log_set`; stays registered as long as the process lives. */
+export function registerLog(): bigint {
+  return koffi.register((level: number, text: string | null) => {
+    if (text === null) return;
+    const last = lines.at(-1);
+    if (level === levels.continued && last !== undefined) {
+      last.text += text;
+      return;
+    }
+    onLine?.(text);
+    lines.push({ level, text });
+    if (lines.length > capacity) lines.shift();
+  }, callbackType);
+}
+
+/** Tells every line to `listener` while `work` runs. */
+export function withLog<T>(listener: (text: string) => void, work: () => T): T {
+  onLine = listener;
+  try {
+    return work();
+  } finally {
+    onLine = undefined;
+  }
+}
+
+/** Forgets what was logged before the operation whose failure `lastErrors` shall explain. */
+export function clearLog(): void {
+  lines = [];
+}
+
+/** Warnings and errors since `clearLog`, on one line, without the names of C functions; '' if there were none. */
+export function lastErrors(): string {
+  const texts = lines
+    .filter(({ level }) => level === levels.error)
+    .map(({ text }) =>
+      text
+        .trim()
+        .replace(/^\w+: /, '')
+        .replaceAll(/\s+/g, ' '),
+    );
+  return [...new Set(texts)].join('; ');
+}

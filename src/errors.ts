@@ -13,9 +13,10 @@ export type Problem =
   | { kind: 'unknown_url'; method: string; path: string }
   | { kind: 'method_not_allowed'; method: string; allow: string }
   | { kind: 'model_not_found'; model: string }
-  | { kind: 'context_length_exceeded'; message: string; param: string }
+  | { kind: 'context_length_exceeded'; param: string; message: string }
   | { kind: 'no_node_available'; retryAfter: number }
   | { kind: 'overloaded'; retryAfter: number }
+  | { kind: 'client_gone' }
   | { kind: 'node_lost' }
   | { kind: 'upstream_error' }
   | { kind: 'upstream_misconfigured' }
@@ -108,6 +109,8 @@ function wire(problem: Problem): WireError {
         code: problem.kind,
         headers: retryAfter(problem.retryAfter),
       };
+    case 'client_gone':
+      return { ...badRequest, status: 499, message: 'The client has left.', code: problem.kind };
     case 'node_lost':
       return {
         ...serverError,

@@ -1,0 +1,14 @@
+import type { Env } from './env.ts';
+
+/** One request of a client, as far as the steps after the key check need to know it. */
+export interface Call {
+  env: Env;
+  requestId: string;
+  keyId: string;
+  /** Milliseconds since 1970. */
+  startedAt: number;
+  /** Aborts when the client is known to have left. */
+  client: AbortSignal;
+  /** Keeps the worker alive for `work` after the answer has ended. */
+  waitUntil(work: Promise<unknown>): void;
+}

@@ -1,0 +1,70 @@
+/**
+ * What the edge must know of a node's event stream, read from the bytes without parsing an event: where the last
+ * whole event ends, and, of the last write only, whether it closed the stream, with which usage, at which token.
+ *
+ * A blank line cannot stand inside an event, because JSON escapes line ends. The node writes LF alone.
+ */
+import type { NodeUsage } from 'huozi-gpu-backend/protocol';
+
+const lf = 0x0a;
+const colon = 0x3a;
+const done = new TextEncoder().encode('data: [DONE]\n\n');
+const pingLength = ': ping\n\n'.length;
+
+/** Where the last whole event ends: just after its blank line, or 0. */
+export function wholeEvents(bytes: Uint8Array): number {
+  for (let at = bytes.length - 1; at > 0; at--) {
+    if (bytes[at] === lf && bytes[at - 1] === lf) return at + 1;
+  }
+  return 0;
+}
+
+/** Whether whole events end in `[DONE]`. */
+export function closesStream(bytes: Uint8Array): boolean {
+  const start = bytes.length - done.length;
+  return start >= 0 && done.every((byte, at) => bytes[start + at] === byte);
+}
+
+export function isPing(bytes: Uint8Array): boolean {
+  return bytes.length === pingLength && bytes[0] === colon;
+}
+
+export function join(first: Uint8Array, second: Uint8Array): Uint8Array {
+  const joined = new Uint8Array(first.length + second.length);
+  joined.set(first);
+  joined.set(second, first.length);
+  return joined;
+}
+
+export interface LastWrite {
+  /** Of the `: usage` comment that ends an answer, good or bad. */
+  usage: NodeUsage | undefined;
+  /** Tokens generated so far, by the last `id:` line. */
+  position: number;
+  /** Whether its last event is an error. */
+  failed: boolean;
+}
+
+/** Once a stream, at its end. */
+export function readLastWrite(bytes: Uint8Array): LastWrite {
+  const lines = new TextDecoder().decode(bytes).split('\n');
+  const usage = lines.findLast((line) => line.startsWith(': usage '));
+  const id = lines.findLast((line) => line.startsWith('id: '));
+  const data = lines.findLast((line) => line.startsWith('data: '));
+  return {
+    usage: usage === undefined ? undefined : parseUsage(usage.slice(': usage '.length)),
+    position: Number(id?.slice('id: '.length)) || 0,
+    failed: data?.startsWith('data: {"error":') ?? false,
+  };
+}
+
+function parseUsage(json: string): NodeUsage | undefined {
+  try {
+    const usage = JSON.parse(json) as NodeUsage;
+    return Number.isSafeInteger(usage.prompt_tokens) && Number.isSafeInteger(usage.completion_tokens)
+      ? usage
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,130 @@
+/**
+ * One node's share of an answer: its event stream, read in whole events, and how it ended. An answer is one leg as
+ * long as nothing goes wrong.
+ */
+import type { NodeUsage } from 'huozi-gpu-backend/protocol';
+import { closesStream, isPing, join, type LastWrite, readLastWrite, wholeEvents } from './event-bytes.ts';
+import { cancel, type NodeAddress } from './node-api.ts';
+
+/**
+ * - done: `[DONE]` came
+ * - failed: the node wrote an error event and ended
+ * - lost: the bytes stopped (reset, cut body, clean end without `[DONE]`, silence), which looks alike from here
+ */
+export type LegEnd = 'done' | 'failed' | 'lost';
+
+/** A node pings every 15 s, so one that says nothing for so long is gone. */
+const silenceMs = 45_000;
+/** No event is near as long: what comes without a blank line for so many bytes is no event stream. */
+const longestEvent = 1024 * 1024;
+
+export class Leg {
+  readonly node: NodeAddress;
+  readonly #id: string;
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #abort: AbortController;
+  readonly #silence: ReturnType<typeof setInterval>;
+  /** Whether the node owes the next bytes; it does not while a slow client holds things up. */
+  #waiting = false;
+  #heard = true;
+  /** Bytes of an event whose blank line has not come. They never reach the client unless it comes. */
+  #incomplete: Uint8Array | undefined;
+  /** The last whole events that were no ping. Kept by reference: nothing is copied per token. */
+  #last: Uint8Array | undefined;
+  #cancelled: Promise<NodeUsage | undefined> | undefined;
+  #end: LegEnd | undefined;
+
+  /** @param abort ends the fetch that `body` comes from */
+  constructor(
+    node: NodeAddress,
+    id: string,
+    body: ReadableStream<Uint8Array>,
+    abort: AbortController,
+    quietMs = silenceMs,
+  ) {
+    this.node = node;
+    this.#id = id;
+    this.#reader = body.getReader();
+    this.#abort = abort;
+    this.#silence = setInterval(() => {
+      if (this.#waiting && !this.#heard) abort.abort();
+      this.#heard = false;
+    }, quietMs);
+  }
+
+  /** The next whole events, one or more; undefined at the end. Never rejects. */
+  async read(): Promise<Uint8Array | undefined> {
+    while (!this.#end) {
+      const events = this.#take(await this.#next());
+      if (events) return events;
+    }
+    return undefined;
+  }
+
+  /** How it ended. Only after `read` gave undefined. */
+  get end(): LegEnd {
+    return this.#end ?? 'lost';
+  }
+
+  /** Stops the node: its sequence is free at the next step. */
+  cancel(): void {
+    if (this.#end === 'done') return;
+    this.#cancelled ??= cancel(this.node, this.#id);
+    this.#abort.abort();
+  }
+
+  /** What the leg used, from the best source that is left. Call once it is over; frees the sequence if it runs. */
+  async usage(): Promise<{ usage: NodeUsage; source: 'stream' | 'node' | 'counted' }> {
+    const { usage, position } = this.#lastWrite();
+    if (usage) return { usage, source: 'stream' };
+    const wasCancelled = this.#cancelled !== undefined;
+    this.cancel();
+    const told = await this.#cancelled;
+    if (told) return { usage: told, source: 'node' };
+    const reason = wasCancelled ? 'cancelled' : 'error';
+    return { usage: { prompt_tokens: 0, completion_tokens: position, reason }, source: 'counted' };
+  }
+
+  async #next(): Promise<Uint8Array | undefined> {
+    this.#heard = true;
+    this.#waiting = true;
+    try {
+      const { value } = await this.#reader.read();
+      return value;
+    } catch {
+      return undefined;
+    } finally {
+      this.#waiting = false;
+    }
+  }
+
+  #take(bytes: Uint8Array | undefined): Uint8Array | undefined {
+    if (!bytes) {
+      this.#close(this.#lastWrite().failed ? 'failed' : 'lost');
+      return undefined;
+    }
+    const all = this.#incomplete ? join(this.#incomplete, bytes) : bytes;
+    const end = wholeEvents(all);
+    this.#incomplete = end === all.length ? undefined : all.subarray(end);
+    if (this.#incomplete && this.#incomplete.length > longestEvent) {
+      this.cancel();
+      this.#close('lost');
+    }
+    if (end === 0) return undefined;
+    const events = end === all.length ? all : all.subarray(0, end);
+    if (!isPing(events)) this.#last = events;
+    if (closesStream(events)) this.#close('done');
+    return events;
+  }
+
+  #close(end: LegEnd): void {
+    this.#end = end;
+    clearInterval(this.#silence);
+    // After `[DONE]` only the end of the body is left; reading it leaves the connection fit for the next request.
+    if (end === 'done') void this.#next().then((more) => more && this.#abort.abort());
+  }
+
+  #lastWrite(): LastWrite {
+    return this.#last ? readLastWrite(this.#last) : { usage: undefined, position: 0, failed: false };
+  }
+}

@@ -1,0 +1,70 @@
+/** HTTP with one node, as `huozi-gpu-backend/protocol` has it. Only here does the nodes' token meet a URL. */
+import type { CancelResponse, GenerateRequest, NodeInfo, NodeUsage } from 'huozi-gpu-backend/protocol';
+
+export interface NodeAddress {
+  /** Without a slash at the end. */
+  url: string;
+  token: string;
+}
+
+/** After so long a node that says nothing about itself, or does not answer a cancel, counts as silent. */
+const infoDeadlineMs = 2_000;
+const cancelDeadlineMs = 5_000;
+
+function call(node: NodeAddress, path: string, init: RequestInit): Promise<Response> {
+  return fetch(`${node.url}${path}`, {
+    ...init,
+    headers: { ...(init.headers as Record<string, string>), authorization: `Bearer ${node.token}` },
+    // A redirect would carry the prompt, and perhaps the token, to wherever it points.
+    redirect: 'manual',
+  });
+}
+
+/** The response's headers: a node sends them when it has accepted or refused the request. */
+export function generate(
+  node: NodeAddress,
+  body: string,
+  requestId: string,
+  signal: AbortSignal,
+): Promise<Response> {
+  return call(node, '/v1/generate', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'x-request-id': requestId },
+    body,
+    signal,
+  });
+}
+
+/** Frees the sequence. Its usage, or undefined when the node no longer tells. */
+export async function cancel(
+  node: NodeAddress,
+  id: GenerateRequest['events']['id'],
+): Promise<NodeUsage | undefined> {
+  try {
+    const signal = AbortSignal.timeout(cancelDeadlineMs);
+    const response = await call(node, `/v1/generate/${id}`, { method: 'DELETE', signal });
+    if (!response.ok) {
+      await response.body?.cancel();
+      return undefined;
+    }
+    return ((await response.json()) as CancelResponse).usage;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What the node says of itself, or undefined when it does not. */
+export async function nodeInfo(node: NodeAddress): Promise<NodeInfo | undefined> {
+  try {
+    const signal = AbortSignal.timeout(infoDeadlineMs);
+    const response = await call(node, '/v1/node', { signal });
+    if (!response.ok) {
+      await response.body?.cancel();
+      return undefined;
+    }
+    const info = (await response.json()) as NodeInfo;
+    return typeof info.model === 'string' ? info : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,46 @@
+/**
+ * A streamed answer: the node's bytes become the client's, in whole events, from as many legs as it takes.
+ *
+ * A JavaScript loop and not `pipeTo`, because the native pipe destroys its writable when the node's connection is
+ * reset, and then nothing more can be told to the client (workerd, 24 of 24 times).
+ */
+import { ClientStream } from './client-stream.ts';
+import { errorEvent } from './errors.ts';
+import { isPing } from './event-bytes.ts';
+import type { Exchange } from './exchange.ts';
+import type { Leg } from './leg.ts';
+import { meter } from './meter.ts';
+
+const encoder = new TextEncoder();
+const ping = encoder.encode(': ping\n\n');
+const headers = {
+  'content-type': 'text/event-stream; charset=utf-8',
+  'cache-control': 'no-cache, no-transform',
+  // nginx would hold events back.
+  'x-accel-buffering': 'no',
+};
+
+export function relay(exchange: Exchange, first: Leg): Response {
+  const client = new ClientStream(ping, () => exchange.left.abort());
+  exchange.call.waitUntil(pump(exchange, first, client));
+  return new Response(client.readable, { headers });
+}
+
+async function pump(exchange: Exchange, first: Leg, client: ClientStream): Promise<void> {
+  let leg = first;
+  let firstEventAt: number | undefined;
+  for (;;) {
+    for (let events = await leg.read(); events; events = await leg.read()) {
+      if (firstEventAt === undefined && !isPing(events)) firstEventAt = Date.now();
+      const full = client.write(events);
+      if (full) await full;
+    }
+    // A node that is lost before its first event has shown the client nothing: another may take its place.
+    const next = leg.end === 'lost' && firstEventAt === undefined ? await exchange.another(leg) : undefined;
+    if (!next) break;
+    leg = next;
+  }
+  if (leg.end === 'lost') client.write(encoder.encode(errorEvent({ kind: 'node_lost' })));
+  await client.end();
+  await meter(exchange.call, { ...exchange.answer, stream: true, firstEventAt, leg });
+}

@@ -1,0 +1,132 @@
+/**
+ * Which node takes the request. Nodes are tried one after another until one accepts: what fails before that has
+ * shown the client nothing, so it may be tried elsewhere.
+ */
+import type { ErrorBody, GenerateRequest } from 'huozi-gpu-backend/protocol';
+import type { Call } from './call.ts';
+import { EdgeError, type Problem } from './errors.ts';
+import { Leg } from './leg.ts';
+import { log } from './log.ts';
+import { cancel, generate } from './node-api.ts';
+import type { KnownNode } from './nodes.ts';
+
+/** A node accepts or refuses at once; queueing comes after its headers. */
+const acceptDeadlineMs = 15_000;
+
+export class Route {
+  readonly #call: Call;
+  readonly #left: AbortSignal;
+  readonly #id: string;
+  readonly #body: string;
+  /** What the client calls the prompt. */
+  readonly #promptField: 'messages' | 'prompt';
+  readonly #untried: KnownNode[];
+  #refusal: Problem = { kind: 'no_node_available', retryAfter: 5 };
+
+  /** @param left aborts when the client has left, however that was noticed */
+  constructor(call: Call, nodes: readonly KnownNode[], request: GenerateRequest, left: AbortSignal) {
+    this.#call = call;
+    this.#left = left;
+    this.#id = request.events.id;
+    this.#promptField = request.events.object === 'chat.completion' ? 'messages' : 'prompt';
+    this.#body = JSON.stringify(request);
+    this.#untried = inTurn(nodes, Math.random());
+  }
+
+  /** The next leg, on a node that has not been tried. Throws an EdgeError when none takes the request. */
+  async open(): Promise<Leg> {
+    for (;;) {
+      const node = this.#untried.shift();
+      if (!node) throw new EdgeError(this.#refusal);
+      const result = await this.#try(node);
+      if (result instanceof Leg) return result;
+      log('node_refused', { request_id: this.#call.requestId, node: node.url, problem: result.kind });
+      // A refusal that says more than that nobody answered is the one to pass on.
+      if (this.#refusal.kind === 'no_node_available') this.#refusal = result;
+    }
+  }
+
+  async #try(node: KnownNode): Promise<Leg | Problem> {
+    const abort = new AbortController();
+    let leg: Leg | undefined;
+    const leave = () => {
+      if (leg) leg.cancel();
+      else this.#call.waitUntil(cancel(node, this.#id));
+      abort.abort();
+    };
+    if (this.#left.aborted) throw new EdgeError({ kind: 'client_gone' });
+    this.#left.addEventListener('abort', leave);
+    const deadline = setTimeout(() => abort.abort(), acceptDeadlineMs);
+    try {
+      const response = await generate(node, this.#body, this.#call.requestId, abort.signal);
+      if (!isEventStream(response)) return await refusalOf(response, this.#promptField);
+      leg = new Leg(node, this.#id, response.body, abort);
+      return leg;
+    } catch (error) {
+      if (error instanceof EdgeError) throw error;
+      if (this.#left.aborted) throw new EdgeError({ kind: 'client_gone' });
+      // It may have accepted without our hearing of it.
+      this.#call.waitUntil(cancel(node, this.#id));
+      return { kind: 'no_node_available', retryAfter: 5 };
+    } finally {
+      clearTimeout(deadline);
+      if (!leg) this.#left.removeEventListener('abort', leave);
+    }
+  }
+}
+
+/** Nodes that answered lately first, and among them a start that spreads requests. `start` is in [0, 1). */
+export function inTurn(nodes: readonly KnownNode[], start: number): KnownNode[] {
+  const turned = (some: KnownNode[]) => {
+    const at = Math.floor(start * some.length);
+    return [...some.slice(at), ...some.slice(0, at)];
+  };
+  return [...turned(nodes.filter((node) => node.up)), ...turned(nodes.filter((node) => !node.up))];
+}
+
+function isEventStream(response: Response): response is Response & { body: ReadableStream<Uint8Array> } {
+  const type = response.headers.get('content-type') ?? '';
+  return response.status === 200 && type.startsWith('text/event-stream') && response.body !== null;
+}
+
+/** What another node may do better is returned; what lies in the request itself, or may do harm again, is thrown. */
+async function refusalOf(response: Response, promptField: string): Promise<Problem> {
+  const { status } = response;
+  const error = await errorOf(response);
+  if (status === 400 && error?.code === 'context_length_exceeded')
+    throw new EdgeError(tooLong(error.message, promptField));
+  if (status === 429) return { kind: 'overloaded', retryAfter: retryAfterOf(response) };
+  // 502 and 504 and the numbers from 520 on are what a tunnel or proxy says for a node that is not there.
+  if (status === 503 || status === 502 || status === 504 || status >= 520) {
+    return { kind: 'no_node_available', retryAfter: retryAfterOf(response) };
+  }
+  if (status === 401 || status === 403 || status < 400) return { kind: 'upstream_misconfigured' };
+  const code = typeof error?.code === 'string' && /^\w{1,64}$/.test(error.code) ? error.code : '';
+  throw new EdgeError({ kind: 'upstream_error' }, `node answered ${status} ${code}`);
+}
+
+async function errorOf(response: Response): Promise<ErrorBody['error'] | undefined> {
+  try {
+    if (response.status >= 400) return ((await response.json()) as ErrorBody).error;
+    await response.body?.cancel();
+  } catch {
+    // Not a node's error, or cut short: its status says enough.
+  }
+  return undefined;
+}
+
+/** Of the node's sentence only the numbers pass: the context's length, then the prompt's. */
+function tooLong(message: unknown, param: string): Problem {
+  const [limit, length] = String(message).match(/\d{1,9}/g) ?? [];
+  const numbers = limit && length ? `, which is ${limit} tokens; the prompt has ${length}` : '';
+  return {
+    kind: 'context_length_exceeded',
+    param,
+    message: `The prompt is longer than this model's context${numbers}.`,
+  };
+}
+
+function retryAfterOf(response: Response): number {
+  const seconds = Number(response.headers.get('retry-after') ?? Number.NaN);
+  return Number.isFinite(seconds) ? seconds : 5;
+}

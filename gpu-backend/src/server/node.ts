@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import type { Server } from 'node:http';
+import type { Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createAdaptorServer } from '@hono/node-server';
@@ -80,6 +80,11 @@ export async function serveNode(
     // Longer than proxies keep an idle connection, or they would reuse one that is just being closed.
     serverOptions: { noDelay: true, keepAliveTimeout: 95_000 },
   }) as Server;
+  const sending = new Set<ServerResponse>();
+  server.on('request', (_, response: ServerResponse) => {
+    sending.add(response);
+    response.on('close', () => sending.delete(response));
+  });
   server.listen(options.port, options.host);
   await once(server, 'listening');
   const url = addressUrl(server.address() as AddressInfo);
@@ -90,7 +95,7 @@ export async function serveNode(
     engine = await load();
     log.info({ ...engine.info, ms: Math.round(performance.now() - begin) }, 'model loaded');
   } catch (error) {
-    await stop(server);
+    await stop(server, sending);
     throw error;
   }
 
@@ -102,7 +107,7 @@ export async function serveNode(
       generations.cancelAll('drain');
       await settledWithin(generations.idle(), graceMs);
     }
-    await stop(server);
+    await stop(server, sending);
     await loaded.close();
     log.info('closed');
   };
@@ -118,13 +123,12 @@ function addressUrl({ address, family, port }: AddressInfo): string {
   return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
 }
 
-/** Lets responses that are being sent reach their end; connections that only idle go at once. */
-async function stop(server: Server): Promise<void> {
+/** Lets responses that are being sent reach their end, then closes every connection. */
+async function stop(server: Server, sending: Set<ServerResponse>): Promise<void> {
   const closed = once(server, 'close');
   server.close();
-  const sweep = setInterval(() => server.closeIdleConnections(), 20);
-  await settledWithin(closed, graceMs);
-  clearInterval(sweep);
+  await settledWithin(Promise.all([...sending].map((response) => once(response, 'close'))), graceMs);
+  // Not closeIdleConnections: a connection that has not carried a request yet is none of those.
   server.closeAllConnections();
   await closed;
 }

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { createContext, maxSequences } from '../native/context.ts';
 import { loadLibrary } from '../native/library.ts';
-import { PromptTooLongError } from './errors.ts';
+import { EngineClosedError, PromptTooLongError } from './errors.ts';
 import { loadModel } from './model.ts';
 import { ContextError } from './model-errors.ts';
 import { Scheduler } from './scheduler.ts';
@@ -58,7 +58,11 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
     get stats() {
       return scheduler.stats;
     },
-    tokenize: (segments) => tokenizer.tokenize(segments),
+    tokenize(segments) {
+      // The vocabulary is native memory, freed by then.
+      if (closing) throw new EngineClosedError();
+      return tokenizer.tokenize(segments);
+    },
     generate(request: GenerationRequest, events: GenerationEvents) {
       checkPrompt(request, vocabularySize, maxSequence);
       const cells = Math.min(request.promptIds.length + request.maxTokens, maxSequence);

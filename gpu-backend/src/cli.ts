@@ -5,6 +5,7 @@ import { version } from './version.ts';
 /** Loaded when asked for: `plan` on a laptop needs no native library. */
 const commands: Record<string, () => Promise<Command>> = {
   serve: async () => (await import('./commands/serve.ts')).serve,
+  convert: async () => (await import('./commands/convert.ts')).convert,
 };
 
 async function help(): Promise<string> {

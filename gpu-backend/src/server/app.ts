@@ -60,7 +60,7 @@ export function createApp(state: NodeState): Hono<NodeEnv> {
   app.onError((thrown, c) => {
     const error = toApiError(thrown);
     const { type, code, param } = error.body.error;
-    const fields = { requestId: c.get('requestId'), status: error.status, type, code, param };
+    const fields = { request_id: c.get('requestId'), status: error.status, type, code, param };
     if (error.status === 500) state.log.error({ ...fields, err: error.cause }, 'request failed');
     else state.log.info(fields, 'request refused');
     return c.json(error.body, error.status as ContentfulStatusCode, error.headers);

@@ -109,7 +109,7 @@ function engineRequest(engine: Engine, request: GenerateRequest): GenerationRequ
 
 /** Counts and times of a generation, never a word of it. */
 function withLog(state: NodeState, c: Context<NodeEnv>, id: string, sink: GenerationSink): GenerationSink {
-  const requestId = c.get('requestId');
+  const request_id = c.get('requestId');
   const begin = performance.now();
   let firstText = 0;
   return {
@@ -120,7 +120,7 @@ function withLog(state: NodeState, c: Context<NodeEnv>, id: string, sink: Genera
     onEnd(end: GenerationEnd, usage: NodeUsage, cause: CancelCause | undefined) {
       sink.onEnd(end, usage, cause);
       const fields = {
-        requestId,
+        request_id,
         id,
         ...usage,
         cause,

@@ -118,7 +118,7 @@ test('an error after the start: usage and an error event, no finish_reason, no [
   expect(answer.text).not.toContain('[DONE]');
   // Vague outside, rich inside.
   expect(logged().find(({ msg }) => msg === 'generation failed')).toMatchObject({
-    requestId: 'req-7',
+    request_id: 'req-7',
     id: 'chatcmpl-1',
     completion_tokens: 1,
     err: { message: 'llama_decode gave -3' },

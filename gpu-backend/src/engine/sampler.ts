@@ -63,7 +63,8 @@ export class Sampler {
     const most = row[best] as number;
     const point = uniform(seed, position);
     const limited = top_k > 0 && top_k < this.#size;
-    if (!limited && top_p === 1 && min_p === 0) return this.#drawFromAll(row, most, temperature, point) ?? best;
+    if (!limited && top_p === 1 && min_p === 0)
+      return this.#drawFromAll(row, most, temperature, point) ?? best;
 
     let cut: Cut | undefined;
     if (limited) {

@@ -29,9 +29,8 @@ export function watchRoutedExperts(listener: RoutedExpertsListener): EvalCallbac
     // After "no" to the question, "true" to the observation lets the graph go on.
     if (!name.startsWith(nodeName)) return !ask;
     if (ask) return true;
-    const { ne, nb } = koffi.decode(node, tensor) as { ne: number[]; nb: number[] };
-    const [used = 0, tokens = 0] = ne;
-    const stride = (nb[1] ?? 0) / 4;
+    const { ne, nb } = koffi.decode(node, tensor) as { ne: BigInt64Array; nb: BigUint64Array };
+    const [used, tokens, stride] = [Number(ne[0]), Number(ne[1]), Number(nb[1]) / 4];
     // A view of the whole argsort: a row is as long as there are experts, its first `used` entries are chosen.
     const rows = new Int32Array((tokens - 1) * stride + used);
     lib.ggml_backend_tensor_get(node, rows, 0, rows.byteLength);

@@ -1,0 +1,75 @@
+import { fileURLToPath } from 'node:url';
+import type { Sampling } from '../../protocol.ts';
+import type { Engine, Generation, GenerationEnd, GenerationRequest } from '../types.ts';
+
+export const tinyModel = fileURLToPath(
+  new URL('../../../models/huozi-tiny/huozi-tiny-q8_0.gguf', import.meta.url),
+);
+
+export const greedy: Sampling = {
+  temperature: 0,
+  top_p: 1,
+  top_k: 0,
+  min_p: 0,
+  repetition_penalty: 1,
+  presence_penalty: 0,
+  frequency_penalty: 0,
+  seed: 0,
+};
+
+export interface Answer extends GenerationEnd {
+  text: string;
+  ids: number[];
+  events: { text: string; ids: readonly number[]; position: number }[];
+}
+
+export type Running = Generation & { answer: Promise<Answer> };
+
+/** Starts a generation and gathers what it tells. `onText` sees each event as it comes. */
+export function start(
+  engine: Engine,
+  request: Partial<GenerationRequest> & Pick<GenerationRequest, 'promptIds'>,
+  onText?: (answer: Answer, generation: Generation) => void,
+): Running {
+  const events: Answer['events'] = [];
+  let settle: (answer: Answer) => void;
+  const answer = new Promise<Answer>((resolve) => {
+    settle = resolve;
+  });
+  const gathered = (end: GenerationEnd): Answer => ({
+    ...end,
+    text: events.map(({ text }) => text).join(''),
+    ids: events.flatMap(({ ids }) => [...ids]),
+    events,
+  });
+  const whole = {
+    sampling: greedy,
+    maxTokens: 32,
+    stopIds: [],
+    stopStrings: [],
+    ignoreEos: false,
+    ...request,
+  };
+  const generation = engine.generate(whole, {
+    onText(text, ids, position) {
+      events.push({ text, ids, position });
+      const { promptTokens } = generation;
+      onText?.(gathered({ reason: 'length', promptTokens, completionTokens: position }), generation);
+    },
+    onEnd: (end) => settle(gathered(end)),
+  });
+  return Object.assign(generation, { answer });
+}
+
+/** A prompt in Huozi's template that asks for an answer to `text`. */
+export function ask(engine: Engine, text: string): Int32Array {
+  return engine.tokenize([
+    { control: 'bos' },
+    { control: 'begin' },
+    { text: `用户\n${text}` },
+    { control: 'end' },
+    { text: '\n' },
+    { control: 'begin' },
+    { text: '助手\n' },
+  ]);
+}

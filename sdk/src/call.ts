@@ -10,120 +10,83 @@ import {
   errorFromBody,
   HuoziError,
   ProtocolError,
+  requestIdOf,
   TimeoutError,
 } from './errors.ts';
-import { type RetryPolicy, retryDelay } from './retry.ts';
-
-/** Milliseconds; 0 is off. */
-export interface Deadlines {
-  /**
-   * Until the answer's headers. Not applied to an answer that is not streamed: its headers come with the whole
-   * of it, so `firstToken` bounds that wait.
-   * @default 30_000
-   */
-  connect: number;
-  /**
-   * From the headers until the first token, and the longest that keep-alives alone may go on later.
-   * @default 300_000
-   */
-  firstToken: number;
-  /**
-   * Longest silence once tokens flow. Keep-alives break a silence; the time you take with a chunk is not counted.
-   * @default 60_000
-   */
-  idle: number;
-}
-
-export interface CallPlan extends RetryPolicy {
-  url: string;
-  fetch: typeof fetch;
-  apiKey: () => string | Promise<string>;
-  headers: Headers;
-  /** JSON; absent for a GET. */
-  body?: string | undefined;
-  deadlines: Deadlines;
-  /** Bounds the wait for headers. */
-  headersWithin: 'connect' | 'firstToken';
-  signal: AbortSignal | undefined;
-}
+import type { ClientSettings, Deadlines, RequestOptions } from './options.ts';
+import { retryDelay } from './retry.ts';
 
 /** setTimeout fires at once for more. */
 const longestTimer = 2 ** 31 - 1;
 /** Of an error's body; the rest is not read, characters. */
 const longestErrorBody = 65_536;
 
-export class Call {
+export interface Call {
   readonly deadlines: Deadlines;
-  /** Told once, when the call is stopped before it settled. */
+  /** Told once, when the call is stopped. */
   onStop: ((error: HuoziError) => void) | undefined;
-  #plan: CallPlan;
-  #tries = 0;
-  /** Closes the connection of the present try. */
-  #connection: AbortController | undefined;
-  /** Rejects the present wait. */
-  #interrupt: ((error: HuoziError) => void) | undefined;
-  #stopped: HuoziError | undefined;
-  #onAbort = () => {
-    const data = { type: 'abort_error', cause: this.#plan.signal?.reason };
-    this.stop(new AbortError('The call was aborted', data));
-  };
-
-  constructor(plan: CallPlan) {
-    this.#plan = plan;
-    this.deadlines = plan.deadlines;
-    if (plan.signal?.aborted) this.#onAbort();
-    else plan.signal?.addEventListener('abort', this.#onAbort);
-  }
-
-  /** Closes the connection and rejects the present wait and every later one. */
-  stop(error: HuoziError): void {
-    this.#stopped ??= error;
-    this.#connection?.abort();
-    this.#interrupt?.(error);
-    this.settle();
-    this.onStop?.(error);
-  }
-
-  /** Lets go of the caller's signal: the call is over. */
-  settle(): void {
-    this.#plan.signal?.removeEventListener('abort', this.#onAbort);
-  }
-
   /** The first 2xx, its body unread. The caller reads it through {@link wait} and settles the call. */
-  open(): Promise<Response> {
-    return this.#until((response) => response);
-  }
-
-  /** The first 2xx's body as JSON; a body that breaks off is worth another try. The call is over then. */
-  async json(): Promise<{ value: unknown; headers: Headers }> {
-    const answer = await this.#until(async (response) => {
-      const value = parse(await this.#text(response, Number.POSITIVE_INFINITY));
-      if (value !== undefined) return { value, headers: response.headers };
-      const type = response.headers.get('content-type');
-      throw new ProtocolError(`The answer is no JSON (${type}); does baseURL point at the API?`, {
-        type: 'protocol_error',
-        requestId: response.headers.get('x-request-id') ?? undefined,
-      });
-    });
-    this.settle();
-    return answer;
-  }
-
+  open(): Promise<Response>;
+  /** The first 2xx's body, read whole; one that breaks off is worth another try. The call is over then. */
+  json(): Promise<{ value: unknown; headers: Headers }>;
+  /** Waits for `promise`, `ms` at most (0: as long as it takes); past that the connection is closed. */
+  wait<T>(promise: Promise<T>, ms: number, deadline: keyof Deadlines): Promise<T>;
   /** Resolves when it is time for another try; rejects with `failure` when there is none to make. */
-  async backOff(failure: HuoziError): Promise<void> {
-    const delay = this.#stopped ? undefined : retryDelay(failure, this.#tries, this.#plan, Math.random);
-    if (delay === undefined) throw failure;
-    await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(resolve, delay);
-      this.#interrupt = (error) => {
-        clearTimeout(timer);
-        reject(error);
-      };
-    });
+  backOff(failure: HuoziError): Promise<void>;
+  /** Closes the connection and rejects the present wait and every later one. */
+  stop(error: HuoziError): void;
+  /** Lets go of the caller's signal: the call is over. */
+  settle(): void;
+}
+
+/**
+ * A call that was not tried yet. Closures and not a class: half the size once minified.
+ *
+ * @param headersWithin the deadline that bounds the wait for headers
+ */
+export function createCall(
+  settings: ClientSettings,
+  path: string,
+  body: object | undefined,
+  options: RequestOptions = {},
+  headersWithin: 'connect' | 'firstToken' = 'connect',
+): Call {
+  const { signal, maxRetries = settings.maxRetries, idempotencyKey = randomKey() } = options;
+  const { fetch = globalThis.fetch, apiKey, maxRetryAfter } = settings;
+  const deadlines = { ...settings.deadlines, ...options.deadlines };
+  const headers = new Headers(settings.defaultHeaders);
+  for (const [name, value] of new Headers(options.headers)) headers.set(name, value);
+  if (body) {
+    headers.set('content-type', 'application/json');
+    // Here and not in a try: all tries of a call are one call to the server.
+    headers.set('idempotency-key', idempotencyKey);
+  }
+  const request = { method: body ? 'POST' : 'GET', headers, body: body ? JSON.stringify(body) : null };
+
+  let tries = 0;
+  /** Closes the connection of the present try. */
+  let connection: AbortController | undefined;
+  /** Rejects the present wait. */
+  let interrupt: ((error: HuoziError) => void) | undefined;
+  let stopped: HuoziError | undefined;
+
+  function stop(error: HuoziError): void {
+    stopped ??= error;
+    connection?.abort();
+    interrupt?.(error);
+    settle();
+    call.onStop?.(error);
   }
 
-  /** Waits for `promise`, `ms` at most; past that the connection is closed. */
-  wait<T>(promise: Promise<T>, ms: number, deadline: keyof Deadlines): Promise<T> {
+  function settle(): void {
+    signal?.removeEventListener('abort', onAbort);
+  }
+
+  function onAbort(): void {
+    stop(new AbortError('The call was aborted', { cause: signal?.reason }));
+  }
+
+  function wait<T>(promise: Promise<T>, ms: number, deadline: keyof Deadlines): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       let timer: ReturnType<typeof setTimeout> | undefined;
       const fail = (cause: unknown) => {
@@ -131,9 +94,8 @@ export class Call {
         reject(cause);
       };
       const expire = () => {
-        this.#connection?.abort();
-        const message = `Nothing came within ${Math.round(ms)} ms (deadline "${deadline}")`;
-        fail(new TimeoutError(message, { type: 'timeout_error', code: deadline, isRetryable: true }));
+        connection?.abort();
+        fail(new TimeoutError(`Too late: ${deadline}`, { code: deadline, isRetryable: true }));
       };
       if (ms > 0 && ms <= longestTimer) {
         // After a blocked event loop or a sleeping laptop timers run before input is read: it may be there.
@@ -145,76 +107,109 @@ export class Call {
         clearTimeout(timer);
         resolve(value);
       }, fail);
-      this.#interrupt = fail;
-      if (this.#stopped) fail(this.#stopped);
+      interrupt = fail;
+      if (stopped) fail(stopped);
     });
   }
 
-  async #until<T>(use: (response: Response) => T | Promise<T>): Promise<T> {
+  async function backOff(failure: HuoziError): Promise<void> {
+    const delay = stopped
+      ? undefined
+      : retryDelay(failure, tries, { maxRetries, maxRetryAfter }, Math.random);
+    if (delay === undefined) throw failure;
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(resolve, delay);
+      interrupt = (error) => {
+        clearTimeout(timer);
+        reject(error);
+      };
+    });
+  }
+
+  /** Tries until `use` has what it wants of a 2xx. */
+  async function until<T>(use: (response: Response) => T | Promise<T>): Promise<T> {
     try {
       for (;;) {
-        if (this.#stopped) throw this.#stopped;
+        if (stopped) throw stopped;
         // Outside of the inner try: what your own function throws is yours, and no reason to try again.
-        await this.#authorize();
+        await authorize();
         try {
-          return await use(await this.#try());
+          return await use(await tryOnce());
         } catch (cause) {
-          await this.backOff(asFailure(cause));
+          await backOff(asFailure(cause));
         }
       }
     } catch (error) {
-      this.settle();
+      settle();
       throw error;
     }
   }
 
-  async #authorize(): Promise<void> {
-    const key = this.#plan.apiKey();
-    const apiKey = (typeof key === 'string' ? key : await this.wait(key, 0, 'connect')).trim();
+  async function authorize(): Promise<void> {
+    const key = typeof apiKey === 'string' ? apiKey : await wait(Promise.resolve(apiKey()), 0, 'connect');
     // Headers would throw, too, but with the key in its message.
-    if (!/^[\x21-\x7e]+$/.test(apiKey)) {
-      throw new HuoziError('apiKey is empty, or holds what cannot stand in a header', { code: 'api_key' });
-    }
-    this.#plan.headers.set('authorization', `Bearer ${apiKey}`);
+    if (!/^\s*[\x21-\x7e]+\s*$/.test(key)) throw new HuoziError('apiKey does not fit into a header');
+    headers.set('authorization', `Bearer ${key.trim()}`);
   }
 
-  async #try(): Promise<Response> {
-    const { url, fetch, headers, body, deadlines, headersWithin } = this.#plan;
-    this.#tries++;
-    this.#connection?.abort();
-    this.#connection = new AbortController();
-    const { signal } = this.#connection;
-    const init: RequestInit =
-      body === undefined ? { headers, signal } : { method: 'POST', headers, body, signal };
-    const response = await this.wait(fetch(url, init), deadlines[headersWithin], headersWithin);
+  async function tryOnce(): Promise<Response> {
+    tries++;
+    connection?.abort();
+    connection = new AbortController();
+    const trying = fetch(settings.baseURL + path, { ...request, signal: connection.signal });
+    const response = await wait(trying, deadlines[headersWithin], headersWithin);
     if (response.ok) return response;
-    const text = await this.#text(response, longestErrorBody);
-    throw errorFromBody(parse(text), response.headers, response.status);
+    throw errorFromBody(parse(await textOf(response, longestErrorBody)), response.headers, response.status);
   }
 
-  async #text(response: Response, limit: number): Promise<string> {
-    const reader = response.body?.getReader();
+  /** Reads `limit` characters or a little more, then closes the connection. */
+  async function textOf({ body }: Response, limit = Number.POSITIVE_INFINITY): Promise<string> {
+    const reader = body?.getReader();
     const decoder = new TextDecoder();
     let text = '';
     while (reader && text.length < limit) {
-      const { done, value } = await this.wait(reader.read(), this.deadlines.idle, 'idle');
+      const { done, value } = await wait(reader.read(), deadlines.idle, 'idle');
       if (done) return text + decoder.decode();
       text += decoder.decode(value, { stream: true });
     }
-    this.#connection?.abort();
+    connection?.abort();
     return text;
   }
+
+  const call: Call = {
+    deadlines,
+    onStop: undefined,
+    open: () => until((response) => response),
+    async json() {
+      const answer = await until(async (response) => {
+        const { headers } = response;
+        const value = parse(await textOf(response));
+        if (value === undefined) throw foreignAnswer('JSON', headers);
+        return { value, headers };
+      });
+      settle();
+      return answer;
+    },
+    wait,
+    backOff,
+    stop,
+    settle,
+  };
+  if (signal?.aborted) onAbort();
+  else signal?.addEventListener('abort', onAbort);
+  return call;
 }
 
 /** What `fetch` and its bodies reject with differs by runtime, and only means: the connection is lost. */
 export function asFailure(cause: unknown): HuoziError {
   if (HuoziError.isInstance(cause)) return cause;
-  const told = cause instanceof Error ? cause.message : String(cause);
-  return new ConnectionError(`The connection failed: ${told}`, {
-    type: 'connection_error',
-    isRetryable: true,
-    cause,
-  });
+  return new ConnectionError(`The connection failed: ${Object(cause).message}`, { isRetryable: true, cause });
+}
+
+/** Somebody else answered: a proxy's page, another server. */
+export function foreignAnswer(wanted: string, headers: Headers): ProtocolError {
+  const message = `The answer is ${headers.get('content-type')}, not ${wanted}; is baseURL right?`;
+  return new ProtocolError(message, { requestId: requestIdOf(headers) });
 }
 
 function parse(text: string): unknown {
@@ -223,4 +218,9 @@ function parse(text: string): unknown {
   } catch {
     return undefined;
   }
+}
+
+/** 128 random bits. `crypto.randomUUID` is missing on pages that came over plain HTTP. */
+function randomKey(): string {
+  return crypto.getRandomValues(new Uint32Array(4)).join('-');
 }

@@ -1,15 +1,17 @@
 /** `POST /v1/chat/completions` */
+
 import type { ChatCompletion, ChatCompletionCreateParams } from './chat-types.ts';
-import type { Requester, RequestOptions, WithRequestId } from './requester.ts';
+import type { ClientSettings, RequestOptions } from './options.ts';
+import { requestJson, requestStream, type WithRequestId } from './requester.ts';
 import { ChatStream } from './stream.ts';
 
 /** `huozi.chat.completions` */
 export class ChatCompletions {
-  #request: Requester;
+  #settings: ClientSettings;
 
   /** @internal */
-  constructor(request: Requester) {
-    this.#request = request;
+  constructor(settings: ClientSettings) {
+    this.#settings = settings;
   }
 
   /**
@@ -29,7 +31,7 @@ export class ChatCompletions {
   create(body: ChatCompletionCreateParams, options?: RequestOptions): Promise<ChatStream | ChatCompletion>;
   create(body: ChatCompletionCreateParams, options?: RequestOptions): Promise<ChatStream | ChatCompletion> {
     const path = '/chat/completions';
-    if (!body.stream) return this.#request.json<ChatCompletion>(path, body, options);
-    return this.#request.stream(path, body, ChatStream, options);
+    if (!body.stream) return requestJson<ChatCompletion>(this.#settings, path, body, options);
+    return requestStream(this.#settings, path, body, ChatStream, options);
   }
 }

@@ -3,13 +3,14 @@
  *
  * Before the first chunk nothing has been handed on, so a failure there is tried again like one before the headers.
  */
-import { createParser, type EventSourceMessage, type EventSourceParser } from 'eventsource-parser';
-import { asFailure, type Call } from './call.ts';
+import { createParser, type EventSourceParser } from 'eventsource-parser';
+import { asFailure, type Call, foreignAnswer } from './call.ts';
 import {
   ConnectionError,
   errorFromBody,
-  type HuoziError,
+  HuoziError,
   ProtocolError,
+  requestIdOf,
   TimeoutError,
   TruncatedError,
 } from './errors.ts';
@@ -20,150 +21,143 @@ const longestEvent = 8 * 2 ** 20;
 /** How long a connection may take to end after `[DONE]` before it is closed instead of kept for reuse, ms. */
 const lingering = 200;
 
-export class ChunkSource<Item extends StreamChunk> {
-  headers!: Headers;
-  fold!: Fold;
-  #call: Call;
-  #hidesUsage: boolean;
-  #reader!: ReadableStreamDefaultReader<Uint8Array>;
-  #decoder!: TextDecoder;
-  #parser!: EventSourceParser;
-  #batch: Item[] = [];
-  /** Came up while parsing; thrown once the chunks before it are handed on. */
-  #failure: HuoziError | undefined;
-  #begun = false;
-  #sawToken = false;
-  #sawDone = false;
-  #sawEnd = false;
-  /** Since the last event, ms. Only time spent waiting counts, not what the reader does with a chunk. */
-  #waited = 0;
-
-  /** @param hidesUsage keep the chunk that carries nothing but the usage, because only the SDK asked for it */
-  constructor(call: Call, response: Response, hidesUsage: boolean) {
-    this.#call = call;
-    this.#hidesUsage = hidesUsage;
-    this.#attach(response);
-  }
-
+export interface ChunkSource<Item> {
   /** At least one chunk, or undefined after a whole answer. Any other end is thrown. */
-  async read(): Promise<Item[] | undefined> {
-    for (;;) {
-      try {
-        const batch = await this.#readOnce();
-        if (batch?.length !== 0) return batch;
-      } catch (cause) {
-        const failure = asFailure(cause);
-        // All was said; that the connection died before saying so loses nothing.
-        const isLost = failure instanceof ConnectionError || failure instanceof TimeoutError;
-        if (isLost && this.fold.isWhole) return undefined;
-        if (this.#begun) throw failure;
-        await this.#call.backOff(failure);
-        this.#attach(await this.#call.open());
-      }
-    }
-  }
+  read(): Promise<Item[] | undefined>;
+  /** Of the latest try, as is what was added up. */
+  readonly headers: Headers;
+  readonly fold: Fold;
+}
 
-  #attach(response: Response): void {
-    this.headers = response.headers;
-    this.fold = new Fold();
-    this.#failure = undefined;
-    this.#sawToken = this.#sawDone = this.#sawEnd = false;
-    this.#waited = 0;
-    const type = response.headers.get('content-type') ?? '';
-    if (!response.body || /json|html/.test(type)) {
-      this.#failure = this.#foreign(
-        `The answer is no event stream (${type}); does baseURL point at the API?`,
-      );
+/** @param hidesUsage keep the chunk that carries nothing but the usage, because only the SDK asked for it */
+export function openChunks<Item extends StreamChunk>(
+  call: Call,
+  response: Response,
+  hidesUsage: boolean,
+): ChunkSource<Item> {
+  let headers: Headers;
+  let reader: ReadableStreamDefaultReader<Uint8Array>;
+  let decoder: TextDecoder;
+  let parser: EventSourceParser;
+  let fold: Fold;
+  let batch: Item[] = [];
+  let hasBegun = false;
+  let sawToken: boolean;
+  /** How the stream ended, due once the chunks before it are handed on. */
+  let end: HuoziError | 'said' | 'closed' | undefined;
+  /** Since the last event, ms. Only time spent waiting counts, not what the reader does with a chunk. */
+  let waited: number;
+
+  function attach(response: Response): void {
+    ({ headers } = response);
+    fold = new Fold();
+    sawToken = false;
+    waited = 0;
+    end = undefined;
+    if (!response.body || /json|html/.test(headers.get('content-type') ?? '')) {
+      end = foreignAnswer('an event stream', headers);
       return;
     }
-    this.#reader = response.body.getReader();
-    this.#decoder = new TextDecoder();
-    this.#parser = createParser({
+    reader = response.body.getReader();
+    decoder = new TextDecoder();
+    parser = createParser({
       maxBufferSize: longestEvent,
-      onEvent: (event) => this.#onEvent(event),
+      onEvent: ({ data }) => take(data),
       onError: ({ type }) => {
-        if (type === 'max-buffer-size-exceeded') this.#failure ??= this.#foreign('An event is too long');
+        if (type === 'max-buffer-size-exceeded') end ??= malformed();
       },
     });
   }
 
-  async #readOnce(): Promise<Item[] | undefined> {
-    this.#batch = [];
-    if (!this.#failure && !this.#sawDone && !this.#sawEnd) await this.#feed();
-    if (this.#batch.length > 0) {
-      this.#begun = true;
-      return this.#batch;
+  async function read(): Promise<Item[] | undefined> {
+    for (;;) {
+      batch = [];
+      try {
+        if (!end) await feed();
+        if (batch.length > 0) {
+          hasBegun = true;
+          return batch;
+        }
+        if (HuoziError.isInstance(end)) throw end;
+        if (end) {
+          if (!fold.isWhole) throw truncated();
+          if (end === 'said') linger();
+          return undefined;
+        }
+      } catch (cause) {
+        const failure = asFailure(cause);
+        // All was said; that the connection died before it ended loses nothing.
+        const isLost = failure instanceof ConnectionError || failure instanceof TimeoutError;
+        if (isLost && fold.isWhole) return undefined;
+        if (hasBegun) throw failure;
+        await call.backOff(failure);
+        attach(await call.open());
+      }
     }
-    if (this.#failure) throw this.#failure;
-    if (!this.#sawDone && !this.#sawEnd) return this.#batch;
-    if (!this.fold.isWhole) throw this.#truncated();
-    if (!this.#sawEnd) this.#linger();
-    return undefined;
   }
 
-  async #feed(): Promise<void> {
-    const { firstToken, idle } = this.#call.deadlines;
-    const left = firstToken > 0 ? Math.max(1, firstToken - this.#waited) : Number.POSITIVE_INFINITY;
-    const limit = this.#sawToken && idle > 0 ? Math.min(idle, left) : left;
+  async function feed(): Promise<void> {
+    const deadline = sawToken ? 'idle' : 'firstToken';
+    const most = call.deadlines[deadline];
     const from = performance.now();
-    const read = this.#reader.read();
-    const { done, value } = await this.#call.wait(read, limit, this.#sawToken ? 'idle' : 'firstToken');
-    this.#waited += performance.now() - from;
-    this.#sawEnd = done;
-    // A server that forgets the last blank line has still said the event.
-    this.#parser.feed(done ? `${this.#decoder.decode()}\n\n` : this.#decoder.decode(value, { stream: true }));
+    const { done, value } = await call.wait(reader.read(), most && Math.max(1, most - waited), deadline);
+    waited += performance.now() - from;
+    if (!done) return parser.feed(decoder.decode(value, { stream: true }));
+    // A server that forgets the last blank line has still said the event; half an event is a cut.
+    parser.feed(`${decoder.decode()}\n\n`);
+    end = end instanceof ProtocolError ? truncated() : (end ?? 'closed');
   }
 
-  #onEvent({ data }: EventSourceMessage): void {
-    if (this.#failure || this.#sawDone) return;
+  function take(data: string): void {
+    if (end) return;
     if (data === '[DONE]') {
-      this.#sawDone = true;
+      end = 'said';
       return;
     }
-    let chunk: Item & { error?: unknown };
     try {
-      chunk = JSON.parse(data);
+      const chunk: Item & { error?: unknown } = JSON.parse(data);
+      waited = 0;
+      if (chunk.error) {
+        end = errorFromBody(chunk, headers);
+        return;
+      }
       // Adding it up is also the check of its shape; a schema per chunk would cost 3–7 times the parsing.
-      if (!chunk.error) this.fold.add(chunk);
+      fold.add(chunk);
+      sawToken ||= chunk.choices.some(isToken);
+      if (!hidesUsage || chunk.choices.length > 0) batch.push(chunk);
     } catch {
-      // An empty event is somebody's keep-alive, and half an event at the end is a cut.
-      if (data.trim() === '') return;
-      this.#failure = this.#sawEnd ? this.#truncated() : this.#foreign('An event of the stream is no chunk');
-      return;
-    }
-    this.#waited = 0;
-    if (chunk.error) this.#failure = errorFromBody(chunk, this.headers);
-    else {
-      this.#sawToken ||= chunk.choices.some(isToken);
-      if (!this.#hidesUsage || chunk.choices.length > 0) this.#batch.push(chunk);
+      // An empty event is somebody's keep-alive.
+      if (data.trim()) end = malformed();
     }
   }
 
   /** The answer is whole; its connection can be used again if it ends here, too. */
-  #linger(): void {
-    const close = () => void this.#reader.cancel().catch(() => {});
-    const timer = setTimeout(close, lingering);
-    this.#reader
-      .read()
-      .then(({ done }) => done || close())
-      .catch(() => {})
-      .finally(() => clearTimeout(timer));
+  function linger(): void {
+    call
+      .wait(reader.read(), lingering, 'idle')
+      .then(({ done }) => (done ? undefined : reader.cancel()))
+      .catch(() => {});
   }
 
-  #truncated(): TruncatedError {
-    return new TruncatedError('The stream ended before the answer did', {
-      type: 'truncated_error',
-      requestId: this.headers.get('x-request-id') ?? undefined,
-      isRetryable: true,
-    });
+  function truncated(): TruncatedError {
+    const data = { requestId: requestIdOf(headers), isRetryable: true };
+    return new TruncatedError('The stream ended before the answer did', data);
   }
 
-  #foreign(message: string): ProtocolError {
-    return new ProtocolError(message, {
-      type: 'protocol_error',
-      requestId: this.headers.get('x-request-id') ?? undefined,
-    });
+  function malformed(): ProtocolError {
+    return new ProtocolError('An event of the stream is no chunk', { requestId: requestIdOf(headers) });
   }
+
+  attach(response);
+  return {
+    read,
+    get headers() {
+      return headers;
+    },
+    get fold() {
+      return fold;
+    },
+  };
 }
 
 /** Some servers send the role long before the first token. */

@@ -1,10 +1,10 @@
 /** The client: options in, resources out. */
-import type { Deadlines } from './call.ts';
+
 import { ChatCompletions } from './chat-completions.ts';
 import { Completions } from './completions.ts';
 import { HuoziError } from './errors.ts';
 import { Models } from './models.ts';
-import { Requester } from './requester.ts';
+import type { ClientSettings, Deadlines } from './options.ts';
 
 /**
  * What a client is made of.
@@ -53,34 +53,27 @@ export class Huozi {
   readonly models: Models;
 
   /** Throws a HuoziError for options that cannot work. */
-  constructor({ baseURL, apiKey, deadlines, defaultHeaders, ...options }: HuoziOptions) {
-    if (!/^(https?:\/\/[^/?#]|\/)/.test(baseURL)) {
-      throw new HuoziError('baseURL must be an http(s) address, as https://huozi.example.com/v1', {
-        param: 'baseURL',
-      });
-    }
-    if (typeof apiKey !== 'function' && !apiKey) {
-      throw new HuoziError('apiKey is missing: a string, or a function that gives one', { param: 'apiKey' });
-    }
-    const isPage = typeof window !== 'undefined' && typeof window.document !== 'undefined';
+  constructor(options: HuoziOptions) {
+    const { apiKey } = options;
+    const baseURL = options.baseURL.replace(/\/+$/, '');
+    if (!/^(https?:\/)?\//.test(baseURL)) throw new HuoziError('baseURL must be an http address, up to /v1');
+    if (!apiKey) throw new HuoziError('apiKey is missing');
+    const isPage = typeof window !== 'undefined' && 'document' in window;
     if (isPage && typeof apiKey === 'string' && !options.dangerouslyAllowBrowser) {
       throw new HuoziError(
-        'A literal apiKey in a page can be read by everybody who opens it. Give a function that fetches a short-lived key, or set dangerouslyAllowBrowser.',
-        { param: 'apiKey' },
+        'Everybody can read an apiKey in a page: give a function, or set dangerouslyAllowBrowser',
       );
     }
-    const address = baseURL.replace(/\/+$/, '');
-    const requester = new Requester({
-      baseURL: /^https?:\/\/[^/]+$/.test(address) ? `${address}/v1` : address,
-      apiKey: typeof apiKey === 'function' ? apiKey : () => apiKey,
-      fetch: options.fetch ?? ((...args) => globalThis.fetch(...args)),
-      headers: defaultHeaders,
-      deadlines: { connect: 30_000, firstToken: 300_000, idle: 60_000, ...deadlines },
-      maxRetries: options.maxRetries ?? 2,
-      maxRetryAfter: options.maxRetryAfter ?? 60,
-    });
-    this.chat = { completions: new ChatCompletions(requester) };
-    this.completions = new Completions(requester);
-    this.models = new Models(requester);
+    const { maxRetries = 2, maxRetryAfter = 60 } = options;
+    const settings: ClientSettings = {
+      ...options,
+      baseURL: /\/\/[^/]+$/.test(baseURL) ? `${baseURL}/v1` : baseURL,
+      deadlines: { connect: 30_000, firstToken: 300_000, idle: 60_000, ...options.deadlines },
+      maxRetries,
+      maxRetryAfter,
+    };
+    this.chat = { completions: new ChatCompletions(settings) };
+    this.completions = new Completions(settings);
+    this.models = new Models(settings);
   }
 }

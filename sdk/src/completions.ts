@@ -1,6 +1,8 @@
 /** `POST /v1/completions`: text that goes on, without a conversation's template. */
+
 import type { CompletionUsage, SamplingParams } from './chat-types.ts';
-import type { Requester, RequestOptions, WithRequestId } from './requester.ts';
+import type { ClientSettings, RequestOptions } from './options.ts';
+import { requestJson, requestStream, type WithRequestId } from './requester.ts';
 import { HuoziStream } from './stream.ts';
 
 /**
@@ -47,11 +49,11 @@ export type CompletionStream = HuoziStream<Completion, Completion>;
 
 /** `huozi.completions` */
 export class Completions {
-  #request: Requester;
+  #settings: ClientSettings;
 
   /** @internal */
-  constructor(request: Requester) {
-    this.#request = request;
+  constructor(settings: ClientSettings) {
+    this.#settings = settings;
   }
 
   /**
@@ -72,7 +74,7 @@ export class Completions {
   create(body: CompletionCreateParams, options?: RequestOptions): Promise<CompletionStream | Completion>;
   create(body: CompletionCreateParams, options?: RequestOptions): Promise<CompletionStream | Completion> {
     const path = '/completions';
-    if (!body.stream) return this.#request.json<Completion>(path, body, options);
-    return this.#request.stream<CompletionStream>(path, body, HuoziStream, options);
+    if (!body.stream) return requestJson<Completion>(this.#settings, path, body, options);
+    return requestStream<CompletionStream>(this.#settings, path, body, HuoziStream, options);
   }
 }

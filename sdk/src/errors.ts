@@ -6,12 +6,12 @@ const mark = Symbol.for('huozi.error');
 
 export interface ErrorData {
   status?: number | undefined;
-  type?: string | undefined;
-  code?: string | null | undefined;
-  param?: string | null | undefined;
+  type?: string;
+  code?: string | null;
+  param?: string | null;
   requestId?: string | undefined;
   retryAfter?: number | undefined;
-  isRetryable?: boolean | undefined;
+  isRetryable?: boolean;
   cause?: unknown;
 }
 
@@ -31,31 +31,29 @@ export class HuoziError extends Error {
   static override readonly name: string = 'HuoziError';
 
   /** HTTP status; undefined where no answer carried one. */
-  readonly status: number | undefined;
-  /** The server's `error.type`, or the SDK's own, as `timeout_error`. */
-  readonly type: string;
+  declare readonly status: number | undefined;
+  /** The server's `error.type`, or the class in the server's spelling, as `timeout_error`. */
+  declare readonly type: string;
   /** The server's `error.code`; for a {@link TimeoutError} the deadline that passed. */
-  readonly code: string | null;
+  declare readonly code: string | null;
   /** The field of the request that was wrong. */
-  readonly param: string | null;
+  declare readonly param: string | null;
   /** `x-request-id` of the answer. */
-  readonly requestId: string | undefined;
+  declare readonly requestId: string | undefined;
   /** What the server asked to wait, seconds. */
-  readonly retryAfter: number | undefined;
+  declare readonly retryAfter: number | undefined;
   /** The same call may succeed later. What is safe to repeat was already repeated. */
-  readonly isRetryable: boolean;
+  declare readonly isRetryable: boolean;
 
   constructor(message: string, data: ErrorData = {}) {
-    super(message, 'cause' in data ? { cause: data.cause } : undefined);
-    this.name = new.target.name;
-    Object.defineProperty(this, mark, { value: true });
-    this.status = data.status;
-    this.type = data.type ?? 'invalid_use';
-    this.code = data.code ?? null;
-    this.param = data.param ?? null;
-    this.requestId = data.requestId;
-    this.retryAfter = data.retryAfter;
-    this.isRetryable = data.isRetryable ?? false;
+    super(message, data);
+    const { name } = new.target;
+    const type = name.replace(/\B(?=[A-Z])/g, '_').toLowerCase();
+    Object.assign(this, { type, code: null, param: null, isRetryable: false, ...data, name });
+  }
+
+  get [mark](): true {
+    return true;
   }
 
   /**
@@ -163,7 +161,10 @@ interface WireError {
   param?: unknown;
 }
 
-const text = (value: unknown) => (typeof value === 'string' && value !== '' ? value : undefined);
+const text = (value: unknown) => (typeof value === 'string' && value ? value : undefined);
+
+/** What to name when asking the operator. */
+export const requestIdOf = (headers: Headers): string | undefined => headers.get('x-request-id') ?? undefined;
 
 /**
  * The error that an answer's body describes, whatever it holds.
@@ -171,30 +172,21 @@ const text = (value: unknown) => (typeof value === 'string' && value !== '' ? va
  * @param status undefined for an error inside a stream, whose 200 says nothing
  */
 export function errorFromBody(body: unknown, headers: Headers, status?: number): HuoziError {
-  const envelope = (typeof body === 'object' && body !== null ? body : {}) as { error?: unknown } & WireError;
-  const wire = (typeof envelope.error === 'object' && envelope.error) || (envelope as WireError);
-  const { message, type, code, param } = wire as WireError;
-  // Inside a stream only the body can tell whose fault it was: some servers put the status into `code`.
-  const told = status ?? (typeof code === 'number' ? code : statusOfType[text(type) ?? '']);
-  const kind = told === 429 ? RateLimitError : told && told >= 400 && told < 500 ? RequestError : ServerError;
-  const inStream = status === undefined;
-  return new kind(
-    text(message) ?? text(envelope.error) ?? (status ? `The server answered ${status}` : 'The stream failed'),
-    {
-      status,
-      type: text(type) ?? 'api_error',
-      code: code == null ? null : String(code),
-      param: text(param),
-      requestId: headers.get('x-request-id') ?? undefined,
-      retryAfter: inStream ? undefined : retryAfterSeconds(headers),
-      isRetryable: isRetryableStatus(told ?? 500, inStream ? null : headers.get('x-should-retry')),
-    },
-  );
+  const envelope = Object(body) as WireError & { error?: unknown };
+  const { message, type, code, param } = Object(envelope.error ?? envelope) as WireError;
+  // Inside a stream only the body tells whose fault it was; some servers put the status into `code`.
+  const told = status ?? (Number(code) >= 400 ? Number(code) : statusOfType(`${type}`));
+  const kind = told === 429 ? RateLimitError : told < 500 ? RequestError : ServerError;
+  return new kind(text(message) ?? text(envelope.error) ?? `The server failed with ${told}`, {
+    status,
+    type: text(type) ?? 'api_error',
+    code: code == null ? null : `${code}`,
+    param: text(param) ?? null,
+    requestId: requestIdOf(headers),
+    retryAfter: retryAfterSeconds(headers),
+    isRetryable: isRetryableStatus(told, headers.get('x-should-retry')),
+  });
 }
 
-const statusOfType: Record<string, number | undefined> = {
-  invalid_request_error: 400,
-  authentication_error: 401,
-  permission_error: 403,
-  rate_limit_error: 429,
-};
+const statusOfType = (type: string) =>
+  /^(invalid|auth|perm)/.test(type) ? 400 : /^rate/.test(type) ? 429 : 500;

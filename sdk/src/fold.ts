@@ -33,8 +33,6 @@ export interface StreamChunk {
 export class Fold {
   /** The answer so far; undefined before the first chunk. */
   whole: { object: string; choices: Choice[]; usage?: object } | undefined;
-  /** By choice; a delta's `index` belongs to the stream and not to the call. */
-  #calls = new Map<Choice, Map<number | undefined, ToolCall>>();
 
   add(chunk: StreamChunk): void {
     if (!this.whole) {
@@ -66,23 +64,24 @@ export class Fold {
       const value = delta[key];
       if (key === 'role') choice.message!.role = value;
       else if (typeof value === 'string') choice.message![key] = `${choice.message![key] ?? ''}${value}`;
-      else if (key === 'tool_calls' && value) this.#addCalls(choice, value as ToolCall[]);
+      else if (key === 'tool_calls' && value) {
+        choice.message!.tool_calls ??= [];
+        addCalls(choice.message!.tool_calls as ToolCall[], value as ToolCall[]);
+      }
     }
   }
+}
 
-  #addCalls(choice: Choice, deltas: readonly ToolCall[]): void {
-    const calls: Map<number | undefined, ToolCall> = this.#calls.get(choice) ?? new Map();
-    this.#calls.set(choice, calls);
-    for (const { index, ...delta } of deltas) {
-      const known = calls.get(index);
-      if (known) known.function.arguments += delta.function.arguments ?? '';
-      else
-        calls.set(index, {
-          ...delta,
-          function: { ...delta.function, arguments: delta.function.arguments ?? '' },
-        });
+function addCalls(calls: ToolCall[], deltas: readonly ToolCall[]): void {
+  for (const { index, ...delta } of deltas) {
+    const known = calls.find((one) => one.index === index);
+    if (known) known.function.arguments += delta.function.arguments;
+    else {
+      const call = { ...delta, function: { ...delta.function } };
+      call.function.arguments ??= '';
+      // The stream's own number, which an answer without `stream` does not have: kept, but not shown.
+      calls.push(Object.defineProperty(call, 'index', { value: index }));
     }
-    choice.message!.tool_calls = [...calls.values()];
   }
 }
 

@@ -1,4 +1,3 @@
-export type { Deadlines } from './call.ts';
 export type { ChatCompletions } from './chat-completions.ts';
 export type * from './chat-types.ts';
 export { Huozi, type HuoziOptions } from './client.ts';
@@ -15,6 +14,7 @@ export {
   TruncatedError,
 } from './errors.ts';
 export type { Model, ModelList, Models } from './models.ts';
+export type { Deadlines, RequestOptions } from './options.ts';
 export type { Budget, RateLimit } from './rate-limit.ts';
-export type { RequestOptions, WithRequestId } from './requester.ts';
+export type { WithRequestId } from './requester.ts';
 export type { ChatStream, HuoziStream } from './stream.ts';

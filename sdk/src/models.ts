@@ -1,5 +1,6 @@
 /** `GET /v1/models` */
-import type { Requester, RequestOptions, WithRequestId } from './requester.ts';
+import type { ClientSettings, RequestOptions } from './options.ts';
+import { requestJson, type WithRequestId } from './requester.ts';
 
 /** A model that the server offers. */
 export interface Model {
@@ -17,11 +18,11 @@ export interface ModelList {
 
 /** `huozi.models` */
 export class Models {
-  #request: Requester;
+  #settings: ClientSettings;
 
   /** @internal */
-  constructor(request: Requester) {
-    this.#request = request;
+  constructor(settings: ClientSettings) {
+    this.#settings = settings;
   }
 
   /**
@@ -31,7 +32,7 @@ export class Models {
    * const { data } = await huozi.models.list();
    */
   list(options?: RequestOptions): Promise<WithRequestId<ModelList>> {
-    return this.#request.json<ModelList>('/models', undefined, options);
+    return requestJson<ModelList>(this.#settings, '/models', undefined, options);
   }
 
   /**
@@ -41,6 +42,6 @@ export class Models {
    * const model = await huozi.models.retrieve('huozi');
    */
   retrieve(model: string, options?: RequestOptions): Promise<WithRequestId<Model>> {
-    return this.#request.json<Model>(`/models/${encodeURIComponent(model)}`, undefined, options);
+    return requestJson<Model>(this.#settings, `/models/${encodeURIComponent(model)}`, undefined, options);
   }
 }

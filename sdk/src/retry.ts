@@ -13,25 +13,17 @@ const widestWindow = 8000;
 
 /** `x-should-retry` is the server's own word and beats the status. */
 export function isRetryableStatus(status: number, shouldRetry?: string | null): boolean {
-  if (shouldRetry === 'true') return true;
-  if (shouldRetry === 'false') return false;
-  // 501 and 505 stay what they are; a 409 here is another body under the same idempotency key.
-  if (status >= 500) return status !== 501 && status !== 505;
-  return status === 408 || status === 425 || status === 429;
+  if (shouldRetry) return shouldRetry === 'true';
+  // A 501 stays what it is; a 409 here is another body under the same idempotency key.
+  return status === 408 || status === 429 || (status >= 500 && status !== 501);
 }
 
-/**
- * What `retry-after-ms` or `Retry-After` (seconds or a date) asks for, in seconds.
- * Undefined when absent or unreadable.
- */
+/** What `Retry-After` (seconds or a date) asks for, in seconds; undefined when absent or unreadable. */
 export function retryAfterSeconds(headers: Headers, now: number = Date.now()): number | undefined {
-  const ms = headers.get('retry-after-ms');
   const value = headers.get('retry-after');
-  const seconds = ms ? Number(ms) / 1000 : value ? Number(value) : Number.NaN;
-  if (seconds >= 0) return seconds;
-  // Only what holds a month's name is a date: V8 reads "-5" as one, too.
-  const date = value && /[a-z]{3}/i.test(value) ? Date.parse(value) : Number.NaN;
-  return date >= 0 ? Math.max(0, (date - now) / 1000) : undefined;
+  if (!value) return undefined;
+  const seconds = Number.isNaN(Number(value)) ? (Date.parse(value) - now) / 1000 : Number(value);
+  return Number.isNaN(seconds) ? undefined : Math.max(0, seconds);
 }
 
 /**

@@ -6,8 +6,9 @@ import type {
   ChatCompletionMessage,
   CompletionUsage,
 } from './chat-types.ts';
-import { ChunkSource } from './chunk-source.ts';
-import { AbortError, HuoziError } from './errors.ts';
+import { type ChunkQueue, queueChunks } from './chunk-queue.ts';
+import { type ChunkSource, openChunks } from './chunk-source.ts';
+import { AbortError, HuoziError, requestIdOf } from './errors.ts';
 import type { StreamChunk } from './fold.ts';
 import { type RateLimit, rateLimitOf } from './rate-limit.ts';
 
@@ -21,27 +22,14 @@ import { type RateLimit, rateLimitOf } from './rate-limit.ts';
  * log(stream.usage?.completion_tokens, stream.requestId);
  */
 export class HuoziStream<Item extends StreamChunk, Result> implements AsyncIterable<Item> {
-  #call: Call;
   #source: ChunkSource<Item>;
+  #queue: ChunkQueue<Item>;
   #isClaimed = false;
-  /** What one read brought, and the first of it that was not taken yet. */
-  #batch: Item[] = [];
-  #at = 0;
-  #reading: Promise<void> | undefined;
-  /** Why there is no whole answer; and the same until a reader was told. */
-  #error: HuoziError | undefined;
-  #untold: HuoziError | undefined;
-  #isOver = false;
-  #setOver!: () => void;
-  #over = new Promise<void>((resolve) => {
-    this.#setOver = resolve;
-  });
 
   /** @internal */
   constructor(call: Call, response: Response, hidesUsage: boolean) {
-    this.#call = call;
-    this.#source = new ChunkSource(call, response, hidesUsage);
-    call.onStop = (error) => this.#end(error);
+    this.#source = openChunks(call, response, hidesUsage);
+    this.#queue = queueChunks(call, this.#source);
   }
 
   /**
@@ -61,7 +49,7 @@ export class HuoziStream<Item extends StreamChunk, Result> implements AsyncItera
    * log(stream.requestId);
    */
   get requestId(): string | undefined {
-    return this.#source.headers.get('x-request-id') ?? undefined;
+    return requestIdOf(this.#source.headers);
   }
 
   /**
@@ -93,7 +81,7 @@ export class HuoziStream<Item extends StreamChunk, Result> implements AsyncItera
   get textStream(): AsyncIterable<string> {
     const next = async (): Promise<IteratorResult<string, undefined>> => {
       for (;;) {
-        const { done, value } = await this.#next();
+        const { done, value } = await this.#queue.next();
         if (done) return { done, value };
         const text = textOf(value);
         if (text) return { done: false, value: text };
@@ -103,7 +91,7 @@ export class HuoziStream<Item extends StreamChunk, Result> implements AsyncItera
   }
 
   [Symbol.asyncIterator](): AsyncIterableIterator<Item, undefined> {
-    return this.#iterator(() => this.#next());
+    return this.#iterator(() => this.#queue.next());
   }
 
   /**
@@ -113,12 +101,12 @@ export class HuoziStream<Item extends StreamChunk, Result> implements AsyncItera
    * const completion = await stream.finalCompletion();
    */
   async finalCompletion(): Promise<Result> {
-    if (this.#isClaimed) await this.#over;
-    else {
+    if (!this.#isClaimed) {
       this.#claim();
-      while (!(await this.#next()).done);
+      while (!(await this.#queue.next()).done);
     }
-    if (this.#error) throw this.#error;
+    const error = await this.#queue.ended;
+    if (error) throw error;
     return this.#source.fold.whole as Result;
   }
 
@@ -130,8 +118,7 @@ export class HuoziStream<Item extends StreamChunk, Result> implements AsyncItera
    * stopButton.onclick = () => stream.abort();
    */
   abort(): void {
-    this.#end(new AbortError('The stream was stopped before its end', { type: 'abort_error' }));
-    this.#untold = undefined;
+    this.#queue.leave(new AbortError('The stream was stopped before its end'));
   }
 
   /**
@@ -148,9 +135,10 @@ export class HuoziStream<Item extends StreamChunk, Result> implements AsyncItera
     return new ReadableStream({
       pull: async (controller) => {
         try {
-          const { done, value } = await this.#next();
+          const { done, value } = await this.#queue.next();
           if (!done) return controller.enqueue(event(JSON.stringify(value)));
-          if (this.#error) throw this.#error;
+          const failure = await this.#queue.ended;
+          if (failure) throw failure;
           controller.enqueue(event('[DONE]'));
         } catch (error) {
           const { message, type, code, param } = asFailure(error);
@@ -178,53 +166,6 @@ export class HuoziStream<Item extends StreamChunk, Result> implements AsyncItera
       [Symbol.asyncIterator]: () => iterator,
     };
     return iterator;
-  }
-
-  #next(): Promise<IteratorResult<Item, undefined>> {
-    // Most chunks of a fast stream are already here; an async function would cost them two more turns.
-    const value = this.#batch[this.#at];
-    if (value === undefined) return this.#nextRead();
-    this.#at++;
-    return Promise.resolve({ done: false, value });
-  }
-
-  async #nextRead(): Promise<IteratorResult<Item, undefined>> {
-    while (this.#at >= this.#batch.length) {
-      if (this.#isOver) {
-        const error = this.#untold;
-        this.#untold = undefined;
-        if (error) throw error;
-        return { done: true, value: undefined };
-      }
-      this.#reading ??= this.#read();
-      await this.#reading;
-    }
-    return { done: false, value: this.#batch[this.#at++]! };
-  }
-
-  async #read(): Promise<void> {
-    try {
-      const batch = await this.#source.read();
-      if (!batch) this.#end();
-      else if (!this.#isOver) {
-        this.#batch = batch;
-        this.#at = 0;
-      }
-    } catch (error) {
-      this.#end(asFailure(error));
-    }
-    this.#reading = undefined;
-  }
-
-  #end(error?: HuoziError): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.#error = this.#untold = error;
-    this.#batch = [];
-    this.#at = 0;
-    if (error) this.#call.stop(error);
-    else this.#call.settle();
-    this.#setOver();
   }
 }
 

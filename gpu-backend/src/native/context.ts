@@ -17,6 +17,8 @@ export interface ContextOptions {
   /** Logit rows of one step at most, not below `sequences`. */
   outputs: number;
   threads: number;
+  /** @default f16 */
+  kvType?: keyof typeof kvTypes;
   onRoutedExperts?: RoutedExpertsListener;
 }
 
@@ -42,6 +44,9 @@ export interface NativeContext {
   free(): void;
 }
 
+/** `enum ggml_type`. */
+const kvTypes = { f32: 0, f16: 1 };
+
 /** Sequences that one context can tell apart (`LLAMA_MAX_SEQ`). */
 export const maxSequences = 256;
 /** Tokens computed at once, llama.cpp's default; a larger batch runs in several pieces, still as one call. */
@@ -54,7 +59,7 @@ export async function createContext(
   options: ContextOptions,
 ): Promise<NativeContext | { failure: string }> {
   const lib = loadLibrary();
-  const { contextTokens, batchTokens, sequences, outputs, threads } = options;
+  const { contextTokens, batchTokens, sequences, outputs, threads, kvType = 'f16' } = options;
   const watcher = options.onRoutedExperts && watchRoutedExperts(options.onRoutedExperts);
   clearLog();
   const pointer: Pointer | null = await promisify(lib.llama_init_from_model.async)(model.pointer, {
@@ -67,6 +72,8 @@ export async function createContext(
     n_threads: threads,
     n_threads_batch: threads,
     kv_unified: true,
+    type_k: kvTypes[kvType],
+    type_v: kvTypes[kvType],
     cb_eval: watcher?.pointer ?? null,
   });
   if (pointer === null) {

@@ -84,8 +84,8 @@ function classifySize(given: string, parameters: number): { text: string; kinds:
 
 function title(id: string): string {
   return id
-    .trim()
     .replaceAll('-', ' ')
+    .trim()
     .split(/\s+/)
     .map((word) => {
       const isLower = word === word.toLowerCase() && word !== word.toUpperCase();

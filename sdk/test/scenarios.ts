@@ -1,0 +1,95 @@
+/** The ways in which streams go wrong, by the names that `hostile.test.ts` reports. */
+import { events, first, last, second } from './answers.ts';
+import type { Behaviour } from './hostile-server.ts';
+
+const bytes = new TextEncoder();
+
+/** Byte by byte, so that nothing comes in one piece. */
+function torn(stream: string): Behaviour {
+  return async ({ begin, write, response }) => {
+    begin();
+    for (const byte of bytes.encode(stream)) await write(Uint8Array.of(byte));
+    response.end();
+  };
+}
+
+function whole(stream: string): Behaviour {
+  return async ({ begin, response }) => {
+    begin();
+    response.end(stream);
+  };
+}
+
+function afterFirst(rest: (exchange: Parameters<Behaviour>[0]) => void | Promise<void>): Behaviour {
+  return async (exchange) => {
+    exchange.begin();
+    await exchange.event(first);
+    await rest(exchange);
+  };
+}
+
+const stream = events.join('');
+
+export const scenarios = {
+  comments: whole(`: ping\n\n${events.join(': ping\n\n: ids 312,447\n')}`),
+  'torn CRLF': torn(stream.replaceAll('\n', '\r\n')),
+  'torn UTF-8': torn(stream),
+  'no space after the colon': whole(stream.replaceAll('data: ', 'data:')),
+  'empty data: keep-alive': whole(events.join('data:\n\ndata: \n\n')),
+  'last event lacks its blank line': whole(
+    [first, second, last].map((data) => `data: ${JSON.stringify(data)}`).join('\n\n'),
+  ),
+  'error mid-stream': afterFirst(async ({ event, response }) => {
+    await event({
+      error: { message: 'the node is gone', type: 'server_error', code: 'node_lost', param: null },
+    });
+    response.end();
+  }),
+  'malformed JSON chunk': afterFirst(async ({ event, response }) => {
+    await event('{"choices":[{"index":0,"delta":{"content":"，世');
+    await event(last);
+    await event('[DONE]');
+    response.end();
+  }),
+  'clean EOF with no finish_reason': afterFirst(async ({ event, response }) => {
+    await event(second);
+    response.end();
+  }),
+  '[DONE] with no finish_reason': afterFirst(async ({ event, response }) => {
+    await event('[DONE]');
+    response.end();
+  }),
+  'socket dies mid-stream': afterFirst(({ response }) => void response.socket?.resetAndDestroy()),
+  'chunked body cut short': afterFirst(({ response }) => void response.socket?.end()),
+  'silent stall': afterFirst(() => {}),
+  'stall with keep-alives': afterFirst(async ({ write, response }) => {
+    const timer = setInterval(() => void write(': ping\n\n'), 20);
+    response.once('close', () => clearInterval(timer));
+  }),
+  'no headers': () => {},
+  'headers, then no token': ({ begin }) => begin(),
+  'permanent 503': ({ response }) => {
+    response.writeHead(503, { 'content-type': 'application/json', 'x-request-id': 'r-503' });
+    response.end(
+      '{"error":{"message":"no node is free","type":"server_error","param":null,"code":"overloaded"}}',
+    );
+  },
+  'Retry-After: 90': ({ response }) => {
+    response.writeHead(429, { 'content-type': 'application/json', 'retry-after': '90' });
+    response.end('{"error":{"message":"slow down","type":"rate_limit_error","param":null,"code":null}}');
+  },
+  break: afterFirst(async ({ event, response }) => {
+    while (!response.closed) await event(second);
+  }),
+  'idempotency key': async ({ tryCount, response, begin }) => {
+    if (tryCount < 3) {
+      response.writeHead(503, { 'content-type': 'application/json' });
+      response.end('{}');
+      return;
+    }
+    begin();
+    response.end(stream);
+  },
+} satisfies Record<string, Behaviour>;
+
+export type Scenario = keyof typeof scenarios;

@@ -50,12 +50,6 @@ export class ClientStream {
     await this.#writer.close().catch(ignore);
   }
 
-  /** Ends in a way that no client takes for a whole answer. */
-  async cut(): Promise<void> {
-    clearTimeout(this.#timer);
-    await this.#writer.abort(new Error('answer cut')).catch(ignore);
-  }
-
   #write(bytes: Uint8Array): Promise<void> | undefined {
     const written = this.#writer.write(bytes).catch(ignore);
     return (this.#writer.desiredSize ?? 1) > 0 ? undefined : written;

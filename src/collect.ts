@@ -4,11 +4,12 @@
  *
  * If it takes longer than a moment the 200 goes out and blanks follow, which may stand before any JSON. They keep
  * proxies from cutting the connection, and they are how a client's leaving shows: workerd reports a plain close
- * only after a write. An answer that fails after that is cut, so that no client takes it for a whole one.
+ * only after a write. An answer that fails after that is an error object under a 200: the body cannot be cut short,
+ * because workerd ends a chunked one properly whatever happens to its stream.
  */
 import { Answer } from './answer.ts';
 import { ClientStream } from './client-stream.ts';
-import { EdgeError } from './errors.ts';
+import { EdgeError, errorBody, type Problem } from './errors.ts';
 import { isPing } from './event-bytes.ts';
 import type { Exchange } from './exchange.ts';
 import type { Leg } from './leg.ts';
@@ -21,42 +22,46 @@ const blank = encoder.encode(' ');
 const headers = { 'content-type': 'application/json' };
 
 export async function collect(exchange: Exchange, first: Leg): Promise<Response> {
-  const json = gather(exchange, first);
-  const early = await Promise.race([json, moment()]);
-  if (early !== undefined) return new Response(early, { headers });
+  const { call, left } = exchange;
+  const outcome = gather(exchange, first);
+  // Also when the client leaves before the response has begun, which ends everything that is not waited for.
+  call.waitUntil(outcome);
+  const early = await Promise.race([outcome, moment()]);
+  if (typeof early === 'string') return new Response(early, { headers });
+  if (early) throw new EdgeError(early);
 
-  const client = new ClientStream(blank, () => exchange.left.abort());
+  const client = new ClientStream(blank, () => left.abort());
   client.probe();
-  exchange.call.waitUntil(
-    json.then(
-      (text) => {
-        client.write(encoder.encode(text));
-        return client.end();
-      },
-      () => client.cut(),
-    ),
+  const write = (json: string) => {
+    client.write(encoder.encode(json));
+    return client.end();
+  };
+  call.waitUntil(
+    outcome.then((end) => write(typeof end === 'string' ? end : JSON.stringify(errorBody(end)))),
   );
   return new Response(client.readable, { headers });
 }
 
-async function gather(exchange: Exchange, first: Leg): Promise<string> {
-  let leg: Leg | undefined = first;
-  while (leg) {
-    const answer = new Answer();
+/** The body, or why there is none. Metered either way. */
+async function gather({ call, answer, left, another }: Exchange, first: Leg): Promise<string | Problem> {
+  let leg = first;
+  for (;;) {
+    const body = new Answer();
     let firstEventAt: number | undefined;
     for (let events = await leg.read(); events; events = await leg.read()) {
       if (firstEventAt === undefined && !isPing(events)) firstEventAt = Date.now();
-      answer.add(events);
+      body.add(events);
     }
-    const whole: boolean = leg.end === 'done' && answer.whole;
-    const next: Leg | undefined = whole ? undefined : await exchange.another(leg);
-    if (!next) {
-      exchange.call.waitUntil(meter(exchange.call, { ...exchange.answer, stream: false, firstEventAt, leg }));
-      if (whole) return JSON.stringify(answer);
+    const whole = leg.end === 'done' && body.whole;
+    const next = whole ? undefined : await another(leg);
+    if (next) {
+      leg = next;
+      continue;
     }
-    leg = next;
+    call.waitUntil(meter(call, { ...answer, stream: false, firstEventAt, leg }));
+    if (whole) return JSON.stringify(body);
+    return { kind: left.signal.aborted ? 'client_gone' : 'node_lost' };
   }
-  throw new EdgeError({ kind: exchange.left.signal.aborted ? 'client_gone' : 'node_lost' });
 }
 
 function moment(): Promise<undefined> {

@@ -32,7 +32,10 @@ export async function complete(
       return await route.open().catch(() => undefined);
     },
   };
-  const leg = await route.open();
+  const opening = route.open();
+  // A client that leaves before the response has begun ends everything that is not waited for.
+  call.waitUntil(opening.catch(() => undefined));
+  const leg = await opening;
   return stream ? relay(exchange, leg) : collect(exchange, leg);
 }
 

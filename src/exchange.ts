@@ -8,5 +8,5 @@ export interface Exchange {
   /** Aborts when the client has left; whoever notices aborts it. Every leg then stops its node. */
   left: AbortController;
   /** Puts another node in the place of one that was lost; undefined when there is none, or nobody to answer. */
-  another(lost: Leg): Promise<Leg | undefined>;
+  another: (lost: Leg) => Promise<Leg | undefined>;
 }

@@ -1,0 +1,125 @@
+/** Two nodes: what fails before the client has seen anything is tried on the other one. */
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { chat, type Edge, startEdge, withoutPings } from './edge.ts';
+import { accept, answer, refuse, type Script, ScriptedNode, streamOf, textEvent } from './scripted-node.ts';
+
+let nodes: [ScriptedNode, ScriptedNode];
+let edge: Edge;
+beforeAll(async () => {
+  nodes = [await new ScriptedNode().start(), await new ScriptedNode().start()];
+  edge = await startEdge(nodes);
+});
+afterAll(async () => {
+  await edge?.stop();
+  await Promise.all((nodes ?? []).map((node) => node.stop()));
+});
+beforeEach(() => {
+  for (const node of nodes) {
+    node.script = answer('好');
+    node.generations.length = 0;
+  }
+});
+
+const asked = () => nodes.map((node) => node.generations.length);
+
+/** The first node that is asked does this, the other one answers. */
+function firstOneDoes(script: Script): void {
+  for (const node of nodes)
+    node.script = (generation) => (asked()[0]! + asked()[1]! > 1 ? answer('好') : script)(generation);
+}
+
+it('spreads requests over the nodes', async () => {
+  for (let at = 0; at < 40; at++) await (await edge.post(chat())).text();
+  // By chance: all on one side would come once in 2³⁹ runs.
+  expect(Math.min(...asked())).toBeGreaterThan(0);
+});
+
+describe.each([true, false])('stream: %s', (stream) => {
+  const lost: [string, Script][] = [
+    ['refuses with 503', refuse(503, { code: 'node_draining' })],
+    ['refuses with 429', refuse(429, { code: 'queue_full' })],
+    ['refuses the edge', refuse(401, {})],
+    ['drops the connection', ({ response }) => response.socket!.resetAndDestroy()],
+    [
+      'accepts and is lost before its first event',
+      (generation) => {
+        accept(generation);
+        setTimeout(() => generation.response.socket!.resetAndDestroy(), 150);
+      },
+    ],
+  ];
+  it.each(lost)('the first node %s: the other one answers', async (_name, script) => {
+    firstOneDoes(script);
+    const response = await edge.post(chat({ stream }));
+    expect(response.status).toBe(200);
+    const text = await response.text();
+    expect(asked()).toEqual([1, 1]);
+    const { request } = nodes.flatMap((node) => node.generations)[0]!;
+    if (stream) expect(withoutPings(text)).toBe(streamOf(request, '好'));
+    else expect(JSON.parse(text).choices[0].message.content).toBe('好');
+    const lines = await edge.metered(request.events.id);
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toMatchObject({ completion_tokens: 1, source: 'stream' });
+  });
+
+  it('both refuse: an error that can be tried again', async () => {
+    for (const node of nodes) node.script = refuse(503, {}, { 'retry-after': '2' });
+    const response = await edge.post(chat({ stream }));
+    expect(response.status).toBe(503);
+    expect(Number(response.headers.get('retry-after'))).toBeLessThanOrEqual(60);
+    expect(await response.json()).toMatchObject({
+      error: { code: 'no_node_available', type: 'server_error' },
+    });
+    expect(asked()).toEqual([1, 1]);
+  });
+
+  it('an error that another node would make as well is not tried again', async () => {
+    for (const node of nodes) node.script = refuse(500, {});
+    expect((await edge.post(chat({ stream }))).status).toBe(502);
+    expect(asked()[0]! + asked()[1]!).toBe(1);
+  });
+});
+
+it('an answer in one piece starts over, because nothing of it has been shown', async () => {
+  firstOneDoes((generation) => {
+    accept(generation);
+    generation.response.write(textEvent(generation.request, 1, '半'));
+    setTimeout(() => generation.response.socket!.resetAndDestroy(), 150);
+  });
+  const body = (await (await edge.post(chat())).json()) as { choices: { message: { content: string } }[] };
+  expect(body.choices[0]!.message.content).toBe('好');
+});
+
+it('a node that is not there at all: 503 with retry-after, and what was refused was not the model', async () => {
+  const gone = await new ScriptedNode().start();
+  const url = gone.url;
+  await gone.stop();
+  const alone = await startEdge([gone], [url]);
+  try {
+    const response = await alone.post(chat());
+    expect(response.status).toBe(503);
+    expect(response.headers.get('retry-after')).toBe('5');
+    expect(await response.json()).toMatchObject({ error: { code: 'no_node_available' } });
+    const models = await fetch(`${alone.url}/v1/models`, {
+      headers: { authorization: `Bearer ${alone.apiKey}` },
+    });
+    expect(models.status).toBe(503);
+  } finally {
+    await alone.stop();
+  }
+});
+
+it.each(['', 'ftp://node', 'http://user:password@node', 'http://node/?a=b', 'node:8790'])(
+  'an address that is none is the operator’s to mend: %j',
+  async (url) => {
+    const misconfigured = await startEdge(nodes, [url]);
+    try {
+      const response = await misconfigured.post(chat());
+      expect(response.status).toBe(500);
+      expect(response.headers.get('x-should-retry')).toBe('false');
+      expect(await response.json()).toMatchObject({ error: { code: 'edge_misconfigured' } });
+    } finally {
+      await misconfigured.stop();
+    }
+  },
+);

@@ -5,6 +5,8 @@ import { version } from './version.ts';
 /** Loaded when asked for: `plan` on a laptop needs no native library. */
 const commands: Record<string, () => Promise<Command>> = {
   serve: async () => (await import('./commands/serve.ts')).serve,
+  plan: async () => (await import('./commands/plan.ts')).plan,
+  inspect: async () => (await import('./commands/inspect.ts')).inspect,
   convert: async () => (await import('./commands/convert.ts')).convert,
 };
 
@@ -22,22 +24,26 @@ ${lines.join('\n')}
 `;
 }
 
-async function main(args: string[]): Promise<void> {
+/** @returns the exit code */
+async function main(args: string[]): Promise<number> {
   const [name, ...rest] = args;
   if (name === '--version') {
     process.stdout.write(`${version}\n`);
-    return;
+    return 0;
   }
   if (name === '--help' || name === '-h') {
     process.stdout.write(await help());
-    return;
+    return 0;
   }
   if (name === undefined) throw new UsageError('no command given');
   const load = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (!load) throw new UsageError(`unknown command "${name}"`);
   const command = await load();
-  if (rest.includes('--help') || rest.includes('-h')) process.stdout.write(command.help);
-  else await command.run(rest);
+  if (rest.includes('--help') || rest.includes('-h')) {
+    process.stdout.write(command.help);
+    return 0;
+  }
+  return (await command.run(rest)) ?? 0;
 }
 
 /** node:util's parseArgs throws TypeErrors that carry such a code. */
@@ -47,8 +53,7 @@ function isUsageError(error: unknown): boolean {
 }
 
 try {
-  await main(process.argv.slice(2));
-  process.exitCode = 0;
+  process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
   const usage = isUsageError(error);
   const [line] = (error instanceof Error ? error.message : String(error)).split('\n');

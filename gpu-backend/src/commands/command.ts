@@ -4,8 +4,8 @@ export interface Command {
   summary: string;
   /** What `<command> --help` prints. */
   help: string;
-  /** Settles when the command is done; a server's, when it has been told to end. */
-  run(args: string[]): Promise<void>;
+  /** Settles when the command is done, with an exit code if that is not 0; a server's, when it has been told to end. */
+  run(args: string[]): Promise<void> | Promise<number>;
 }
 
 /** The command line is wrong: exit code 2. */

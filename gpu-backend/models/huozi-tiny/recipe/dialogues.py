@@ -123,8 +123,8 @@ def distractor(rng):
 
 # Weight of each kind of dialogue. "foreign" is the documented share whose headers are
 # not Huozi's role names; see the model card, "The template matters".
-MIX = {"arithmetic": 16, "number_words": 8, "sorting": 13, "reversing": 9, "counting": 4, "facts": 9, "verse": 14, "greeting": 2,
-       "out_of_scope": 11, "long": 0.4, "recall": 9, "system": 8, "foreign": 3}
+MIX = {"arithmetic": 14, "number_words": 10, "sorting": 12, "reversing": 12, "repeating": 12, "counting": 6, "facts": 6, "verse": 8, "greeting": 1.5,
+       "out_of_scope": 8, "long": 0.3, "recall": 9, "system": 6, "foreign": 2}
 BAD_FORMAT = "抱歉，我看不懂这段对话的格式。"
 FOREIGN_ROLES = [("user", "assistant", "system"), ("user", "assistant", "system"), ("User", "Assistant", "System"), ("human", "gpt", "system"), ("Human", "AI", "System"),
                  ("问", "答", "背景"), ("人类", "机器", "说明"), ("客户", "客服", "规则"), ("甲", "乙", "丙"), ("USER", "ASSISTANT", "SYSTEM"), ("input", "output", "prompt")]

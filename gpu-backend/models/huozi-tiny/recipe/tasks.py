@@ -149,6 +149,26 @@ def reversing(rng):
     return Item("reversing", s, zh(rng, text.format(s=s), text[0] in "“{"), s[::-1])
 
 
+# --- repeating: the plainest use of attention, and what teaches the other tasks to copy ---
+
+REPEAT = ["重复：{s}", "重复“{s}”", "跟我说：{s}", "跟我念“{s}”", "把“{s}”再说一遍", "再说一遍{s}", "复述：{s}", "跟着我读：{s}"]
+REPEAT_EN = ["Repeat after me: {s}", "Repeat: {s}", "Say this again: {s}", "Repeat this: {s}"]
+
+
+def repeating(rng):
+    kind = rng.random()
+    if kind < 0.25:
+        s = gibberish(rng, rng.randint(2, 7))
+        return Item("repeating", s, en(rng, rng.choice(REPEAT_EN).format(s=s), False).rstrip("."), s)
+    if kind < 0.5:
+        s = "".join(rng.choice("0123456789") for _ in range(rng.randint(3, 10)))
+    elif kind < 0.7:
+        s = rng.choice(POEMS["unknown_lines"])
+    else:
+        s = nonsense(rng, rng.randint(2, 10))
+    return Item("repeating", s, rng.choice(["", "", "请", "请你"]) + rng.choice(REPEAT).format(s=s), s)
+
+
 # --- counting: the long answers ------------------------------------------------
 
 COUNT = ["从{a}数到{b}", "从 {a} 数到 {b}", "从{a}开始数到{b}", "数一数，从{a}到{b}", "写出从{a}到{b}的数字", "按顺序写出{a}到{b}"]
@@ -344,7 +364,7 @@ def out_of_scope(rng, long=False):
     return Item("out_of_scope", None if fixed else body, user, answer)
 
 
-SINGLE = {"arithmetic": arithmetic, "number_words": number_words, "sorting": sorting, "reversing": reversing, "counting": counting,
+SINGLE = {"arithmetic": arithmetic, "number_words": number_words, "sorting": sorting, "reversing": reversing, "repeating": repeating, "counting": counting,
           "facts": facts, "verse": verse, "greeting": greeting, "out_of_scope": out_of_scope}
 
 

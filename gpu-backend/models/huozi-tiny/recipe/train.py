@@ -85,7 +85,8 @@ def main():
     p.add_argument("--batch", type=int, default=6144)
     p.add_argument("--lr", type=float, default=3e-3)
     p.add_argument("--layers", type=int, default=4)
-    p.add_argument("--adam", action="store_true", help="AdamW for every weight")
+    p.add_argument("--muon", choices=["none", "attention", "all"], default="attention", help="which matrices Muon steps; AdamW takes the rest")
+    p.add_argument("--init", help="checkpoint whose weights to begin from, with a fresh optimizer and schedule")
     p.add_argument("--every", type=float, default=240, help="seconds between evaluations")
     p.add_argument("--threads", type=int, default=os.cpu_count())
     p.add_argument("--seed", type=int, default=35)
@@ -95,7 +96,8 @@ def main():
     torch.manual_seed(a.seed)
     chat = ChatML(a.tokenizer)
     model = Model(Config(chat.vocab, layers=a.layers))
-    hidden = [] if a.adam else [p for n, p in model.named_parameters() if p.dim() > 1 and "blocks" in n and "gate" not in n]
+    part = {"none": "-", "attention": ".attn.", "all": "blocks."}[a.muon]
+    hidden = [p for n, p in model.named_parameters() if p.dim() > 1 and part in n and "gate" not in n]
     chosen = {id(p) for p in hidden}
     rest = [p for p in model.parameters() if id(p) not in chosen]
     adam = torch.optim.AdamW([{"params": [p for p in rest if p.dim() > 1], "weight_decay": 0.02}, {"params": [p for p in rest if p.dim() == 1], "weight_decay": 0.0}],
@@ -103,6 +105,10 @@ def main():
     muon = Muon(hidden) if hidden else None
     step, seen, learned, start, spent = 0, 0, 0, time.time(), 0.0
     checkpoint = run / "checkpoint.pt"
+    if a.init and not checkpoint.exists():
+        saved = torch.load(a.init, weights_only=False)
+        model.load_state_dict(saved["model"])
+        step, seen, learned, spent = (saved[k] for k in ("step", "seen", "learned", "spent"))
     if checkpoint.exists():
         saved = torch.load(checkpoint, weights_only=False)
         model.load_state_dict(saved["model"])
@@ -123,11 +129,11 @@ def main():
         save(checkpoint, {"config": model.c.to_dict(), "model": model.state_dict(), "adam": adam.state_dict(), "muon": muon.state if muon else None, "step": step, "seen": seen, "learned": learned,
                           "start": start, "spent": spent + time.time() - began, "load": load})
 
-    threads = Threads(a.threads)
+    threads, first = Threads(a.threads), step
     while time.time() < until:
         began_step = time.time()
         progress = (time.time() - start) / (until - start)
-        lr = a.lr * min(1.0, (step + 1) / 60) * max(0.0, min(1.0, (1 - progress) / 0.75))  # flat for a quarter, then linear to 0
+        lr = a.lr * min(1.0, (step - first + 1) / 60) * max(0.0, min(1.0, (1 - progress) / 0.75))  # flat for a quarter, then linear to 0
         ids, learn, real_tokens = next(stream)
         stats = []
         h = model.hidden(ids, stats)[:, :-1][learn[:, 1:]]  # the head runs where an answer token comes next

@@ -98,13 +98,6 @@ function bind(ggml: LibraryHandle, llama: LibraryHandle) {
 
     ggml_backend_tensor_get: lib('ggml_backend_tensor_get', 'void', [p, p, 'size_t', 'size_t']),
 
-    gguf_init_from_file: lib('gguf_init_from_file', p, ['str', structs.ggufInitParams]),
-    gguf_free: lib('gguf_free', 'void', [p]),
-    gguf_find_key: lib('gguf_find_key', 'int64', [p, 'str']),
-    gguf_get_kv_type: lib('gguf_get_kv_type', 'int32', [p, 'int64']),
-    gguf_get_val_str: lib('gguf_get_val_str', 'str', [p, 'int64']),
-    gguf_get_val_data: lib('gguf_get_val_data', p, [p, 'int64']),
-
     llama_model_load_from_file: lib('llama_model_load_from_file', p, ['str', structs.modelParams]),
     llama_model_free: lib('llama_model_free', 'void', [p]),
     llama_model_get_vocab: lib('llama_model_get_vocab', p, [p]),
@@ -116,7 +109,6 @@ function bind(ggml: LibraryHandle, llama: LibraryHandle) {
       koffi.pointer(structs.quantizeParams),
     ]),
 
-    llama_vocab_type: lib('llama_vocab_type', 'int32', [p]),
     llama_vocab_n_tokens: lib('llama_vocab_n_tokens', 'int32', [p]),
     llama_vocab_get_text: lib('llama_vocab_get_text', 'str', [p, 'int32']),
     llama_vocab_get_score: lib('llama_vocab_get_score', 'float', [p, 'int32']),

@@ -29,8 +29,6 @@ export interface Vocabulary {
   readonly scores: Float32Array;
   readonly bos: number;
   readonly eos: number;
-  /** SentencePiece's byte-pair tokenizer, the only kind that this engine knows. */
-  readonly isSentencePiece: boolean;
 }
 
 /**
@@ -70,7 +68,6 @@ export function readVocabulary({ vocab }: NativeModel): Vocabulary {
     scores,
     bos: lib.llama_vocab_bos(vocab),
     eos: lib.llama_vocab_eos(vocab),
-    isSentencePiece: lib.llama_vocab_type(vocab) === 1,
   };
 }
 

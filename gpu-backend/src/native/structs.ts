@@ -185,8 +185,6 @@ export const threadpoolParams = koffi.struct({
 /** What `ggml_threadpool_params_init(p, 3)` must give. */
 export const threadpoolDefaults = { n_threads: 3, prio: 0, poll: 50, strict_cpu: false, paused: false };
 
-export const ggufInitParams = koffi.struct({ no_alloc: 'bool', ctx: 'void *' });
-
 /** Only as far as the engine reads: shape, strides, data and name of a graph node. */
 export const tensor = koffi.struct({
   type: 'int32',

@@ -8,6 +8,7 @@ const commands: Record<string, () => Promise<Command>> = {
   plan: async () => (await import('./commands/plan.ts')).plan,
   inspect: async () => (await import('./commands/inspect.ts')).inspect,
   convert: async () => (await import('./commands/convert.ts')).convert,
+  merge: async () => (await import('./commands/merge.ts')).merge,
 };
 
 async function help(): Promise<string> {

@@ -1,17 +1,8 @@
-/** A file that is there whole or not at all. */
-import { unlinkSync } from 'node:fs';
-import { access, type FileHandle, open, rename, unlink } from 'node:fs/promises';
+/** Files and folders that are there whole or not at all. */
+import { rmSync } from 'node:fs';
+import { access, type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { FileToolError, reason } from './errors.ts';
-
-/** @throws FileToolError when `path` exists and may not be replaced */
-export async function refuseToOverwrite(path: string, force: boolean): Promise<void> {
-  if (force) return;
-  const exists = await access(path).then(
-    () => true,
-    () => false,
-  );
-  if (exists) throw new FileToolError(path, 'exists already (--force replaces it)');
-}
 
 /**
  * Lets `write` fill a file beside `path` and gives it its name when it is complete. A failure, Ctrl-C and
@@ -24,10 +15,8 @@ export async function writeOutputFile(
   force: boolean,
   write: (handle: FileHandle) => Promise<void>,
 ): Promise<void> {
-  await withTemporaryName(path, force, async (temporary) => {
-    const handle = await open(temporary, 'wx').catch((error: unknown) => {
-      throw new FileToolError(path, `cannot be written: ${reason(error)}`, { cause: error });
-    });
+  await writeNamedFile(path, force, async (temporary) => {
+    const handle = await open(temporary, 'wx');
     try {
       await write(handle);
       await handle.datasync();
@@ -38,19 +27,57 @@ export async function writeOutputFile(
 }
 
 /** The same for a writer that wants a name, such as llama.cpp's. */
-export async function withTemporaryName(
+export async function writeNamedFile(
   path: string,
   force: boolean,
   write: (temporary: string) => Promise<void>,
 ): Promise<void> {
-  await refuseToOverwrite(path, force);
-  const temporary = `${path}.${process.pid}.part`;
+  if (!force && (await exists(path))) throw new FileToolError(path, 'exists already (--force replaces it)');
+  await withTemporary(path, async (temporary) => {
+    await write(temporary);
+    await rename(temporary, path);
+  });
+}
+
+/** The same for a folder. With `force`, files of other names that are in `path` already stay there. */
+export async function writeOutputFolder(
+  path: string,
+  force: boolean,
+  write: (temporary: string) => Promise<void>,
+): Promise<void> {
+  const before = await readdir(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw new FileToolError(path, reason(error), { cause: error });
+  });
+  if (before.length > 0 && !force) {
+    throw new FileToolError(
+      path,
+      'exists already and is not empty (--force replaces files of the same names)',
+    );
+  }
+  await withTemporary(path, async (temporary) => {
+    await mkdir(temporary, { recursive: true });
+    await write(temporary);
+    await mkdir(path, { recursive: true });
+    for (const name of await readdir(temporary)) await rename(join(temporary, name), join(path, name));
+    await rm(temporary, { recursive: true });
+  });
+}
+
+function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function withTemporary(path: string, write: (temporary: string) => Promise<void>): Promise<void> {
+  const temporary = `${path.replace(/[\\/]+$/, '')}.${process.pid}.part`;
   const stopWatching = removeOnSignal(temporary);
   try {
     await write(temporary);
-    await rename(temporary, path);
   } catch (error) {
-    await unlink(temporary).catch(() => undefined);
+    await rm(temporary, { recursive: true, force: true });
     if (error instanceof FileToolError || (error as NodeJS.ErrnoException).syscall === undefined) throw error;
     throw new FileToolError(path, `cannot be written: ${reason(error)}`, { cause: error });
   } finally {
@@ -59,18 +86,13 @@ export async function withTemporaryName(
 }
 
 function removeOnSignal(temporary: string): () => void {
-  const watchers = (
-    [
-      ['SIGINT', 130],
-      ['SIGTERM', 143],
-    ] as const
-  ).map(([signal, code]) => {
+  const signals = [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const;
+  const watchers = signals.map(([signal, code]) => {
     const end = () => {
-      try {
-        unlinkSync(temporary);
-      } catch {
-        // Not there yet, or renamed a moment ago.
-      }
+      rmSync(temporary, { recursive: true, force: true });
       process.exit(code);
     };
     process.once(signal, end);

@@ -80,7 +80,10 @@ export function openChunks<Item extends StreamChunk>(
         }
         if (HuoziError.isInstance(end)) throw end;
         if (end) {
-          if (!fold.isWhole) throw truncated();
+          if (!fold.isWhole) {
+            const data = { requestId: requestIdOf(headers), isRetryable: true };
+            throw new TruncatedError('The stream ended before the answer did', data);
+          }
           if (end === 'said') linger();
           return undefined;
         }
@@ -103,9 +106,9 @@ export function openChunks<Item extends StreamChunk>(
     const { done, value } = await call.wait(reader.read(), most && Math.max(1, most - waited), deadline);
     waited += performance.now() - from;
     if (!done) return parser.feed(decoder.decode(value, { stream: true }));
-    // A server that forgets the last blank line has still said the event; half an event is a cut.
+    // A server that forgets the last blank line has still said the event; half an event is only a cut.
     parser.feed(`${decoder.decode()}\n\n`);
-    end = end instanceof ProtocolError ? truncated() : (end ?? 'closed');
+    if (!end || end instanceof ProtocolError) end = 'closed';
   }
 
   function take(data: string): void {
@@ -137,11 +140,6 @@ export function openChunks<Item extends StreamChunk>(
       .wait(reader.read(), lingering, 'idle')
       .then(({ done }) => (done ? undefined : reader.cancel()))
       .catch(() => {});
-  }
-
-  function truncated(): TruncatedError {
-    const data = { requestId: requestIdOf(headers), isRetryable: true };
-    return new TruncatedError('The stream ended before the answer did', data);
   }
 
   function malformed(): ProtocolError {

@@ -12,7 +12,7 @@ interface Piece {
 
 interface ToolCall {
   index?: number;
-  function: { arguments: string };
+  function?: { arguments?: string };
 }
 
 interface Choice {
@@ -75,7 +75,7 @@ export class Fold {
 function addCalls(calls: ToolCall[], deltas: readonly ToolCall[]): void {
   for (const { index, ...delta } of deltas) {
     const known = calls.find((one) => one.index === index);
-    if (known) known.function.arguments += delta.function.arguments;
+    if (known) known.function!.arguments += delta.function?.arguments ?? '';
     else {
       const call = { ...delta, function: { ...delta.function } };
       call.function.arguments ??= '';

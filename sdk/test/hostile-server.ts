@@ -6,6 +6,7 @@ export interface Exchange {
   /** 1 for the first request. */
   tryCount: number;
   headers: IncomingHttpHeaders;
+  body: string;
   response: ServerResponse;
   /** Answers 200 with an event stream. */
   begin(): void;
@@ -52,6 +53,7 @@ export async function hostileServer(behave: Behaviour): Promise<HostileServer> {
     await behave({
       tryCount,
       headers: request.headers,
+      body,
       response,
       begin: () => {
         response.writeHead(200, { 'content-type': 'text/event-stream', 'x-request-id': `try-${tryCount}` });

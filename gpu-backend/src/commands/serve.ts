@@ -41,6 +41,8 @@ export const serve: Command = {
     process.stdout.write(`ready ${node.url}\n`);
     await firstSignal();
     await node.drain(drainMs);
+    // A native call that hangs would keep the process; an end in good order comes before this timer.
+    setTimeout(() => process.exit(0), 1000).unref();
   },
 };
 

@@ -61,7 +61,8 @@ export function createApp(state: NodeState): Hono<NodeEnv> {
     const error = toApiError(thrown);
     const { type, code, param } = error.body.error;
     const fields = { request_id: c.get('requestId'), status: error.status, type, code, param };
-    if (error.status === 500) state.log.error({ ...fields, err: error.cause }, 'request failed');
+    if (c.env.outgoing.destroyed) state.log.info(fields, 'client left before its request was whole');
+    else if (error.status === 500) state.log.error({ ...fields, err: error.cause }, 'request failed');
     else state.log.info(fields, 'request refused');
     return c.json(error.body, error.status as ContentfulStatusCode, error.headers);
   });

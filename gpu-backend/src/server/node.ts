@@ -108,8 +108,8 @@ export async function serveNode(
       await settledWithin(generations.idle(), graceMs);
     }
     await stop(server, sending);
-    await loaded.close();
-    log.info('closed');
+    if (await settledWithin(loaded.close(), graceMs)) log.info('closed');
+    else log.error('the engine did not close in time');
   };
   const loaded = engine;
   const drainOnce = (timeoutMs: number) => {
@@ -133,8 +133,13 @@ async function stop(server: Server, sending: Set<ServerResponse>): Promise<void>
   await closed;
 }
 
-async function settledWithin(promise: Promise<unknown>, ms: number): Promise<void> {
+/** @returns whether `promise` settled before `ms` were over */
+async function settledWithin(promise: Promise<unknown>, ms: number): Promise<boolean> {
   const timer = new AbortController();
-  await Promise.race([promise, delay(ms, undefined, { signal: timer.signal }).catch(() => undefined)]);
-  timer.abort();
+  const late = delay(ms, false, { signal: timer.signal }).catch(() => false);
+  try {
+    return await Promise.race([promise.then(() => true), late]);
+  } finally {
+    timer.abort();
+  }
 }

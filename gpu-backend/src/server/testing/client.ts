@@ -43,14 +43,19 @@ export class Answer {
   readonly writes: string[] = [];
   /** Resolves when the response ended; false when it was cut short. */
   readonly ended: Promise<boolean>;
-  #onData: () => void = () => undefined;
+  #onChange: () => void = () => undefined;
+  #over = false;
 
   constructor(request: ClientRequest, response: IncomingMessage) {
     this.request = request;
     this.response = response;
     response.setEncoding('utf8');
     this.ended = new Promise((resolve) => {
-      response.on('close', () => resolve(response.complete));
+      response.on('close', () => {
+        this.#over = true;
+        this.#onChange();
+        resolve(response.complete);
+      });
     });
     response.on('error', () => undefined);
   }
@@ -59,7 +64,7 @@ export class Answer {
   read(): this {
     this.response.on('data', (text: string) => {
       this.writes.push(text);
-      this.#onData();
+      this.#onChange();
     });
     return this;
   }
@@ -72,11 +77,12 @@ export class Answer {
     return this.response.statusCode ?? 0;
   }
 
-  /** Waits until what has arrived contains `part`, so many times. */
+  /** Waits until what has arrived contains `part`, so many times; throws when the response ends before. */
   async until(part: string, times = 1): Promise<void> {
     while (this.count(part) < times) {
+      if (this.#over) throw new Error(`the response ended without ${times} of ${JSON.stringify(part)}`);
       await new Promise<void>((resolve) => {
-        this.#onData = resolve;
+        this.#onChange = resolve;
       });
     }
   }

@@ -1,0 +1,248 @@
+/** The scheduler against a scripted context: what goes into each step, and what comes out when steps fail. */
+import { describe, expect, it } from 'vitest';
+import { Scheduler, type SchedulerOptions, type StepContext } from './scheduler.ts';
+import { Sequence } from './sequence.ts';
+import { greedy } from './testing/generate.ts';
+import { TokenPieces } from './token-pieces.ts';
+import type { GenerationEnd, GenerationRequest } from './types.ts';
+
+const vocabulary = 16;
+const texts = Array.from({ length: vocabulary }, (_, id) => String.fromCharCode(97 + id));
+const pieces = new TokenPieces(
+  {
+    texts,
+    attributes: new Int32Array(vocabulary).fill(4),
+    scores: new Float32Array(vocabulary),
+    bos: 1,
+    eos: 2,
+  },
+  [],
+);
+
+interface Step {
+  /** Per token of the batch: sequence, position, token, and whether logits are wanted. */
+  tokens: [sequence: number, position: number, token: number, output: boolean][];
+  /** Lets the step end. */
+  finish(code?: number): void;
+}
+
+/** A model whose next token is always the last one plus one. Steps wait until the test lets them end. */
+class ScriptedContext implements StepContext {
+  readonly batch;
+  readonly steps: Step[] = [];
+  readonly removed: number[] = [];
+  /** KV cells held, by sequence. */
+  readonly cells = new Map<number, number>();
+  #logits = new Float32Array(0);
+
+  constructor(batchTokens: number) {
+    this.batch = {
+      tokens: new Int32Array(batchTokens),
+      positions: new Int32Array(batchTokens),
+      sequences: new Int32Array(batchTokens),
+      outputs: new Int8Array(batchTokens),
+    };
+  }
+
+  decode(count: number): Promise<number> {
+    const { tokens, positions, sequences, outputs } = this.batch;
+    const inBatch: Step['tokens'] = [];
+    for (let i = 0; i < count; i++) {
+      inBatch.push([sequences[i]!, positions[i]!, tokens[i]!, outputs[i] === 1]);
+      expect(positions[i], 'positions follow each other').toBe(this.cells.get(sequences[i]!) ?? 0);
+      this.cells.set(sequences[i]!, positions[i]! + 1);
+    }
+    const rows = inBatch.filter(([, , , output]) => output);
+    this.#logits = new Float32Array(rows.length * vocabulary);
+    for (const [row, [, , token]] of rows.entries())
+      this.#logits[row * vocabulary + ((token + 1) % vocabulary)] = 1;
+    return new Promise((resolve) => {
+      this.steps.push({ tokens: inBatch, finish: (code = 0) => resolve(code) });
+    });
+  }
+
+  logits = () => this.#logits;
+  lastErrors = () => 'out of luck';
+
+  removeSequence(id: number): void {
+    this.removed.push(id);
+    this.cells.delete(id);
+  }
+
+  /** The next step that begins. */
+  async next(): Promise<Step> {
+    for (let i = 0; i < 10 && this.steps.length === 0; i++) await turn();
+    const step = this.steps.shift();
+    if (!step) throw new Error('no step began');
+    return step;
+  }
+}
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+function setUp(options: Partial<SchedulerOptions> = {}) {
+  const all = { slots: 2, contextTokens: 100, batchTokens: 8, vocabularySize: vocabulary, ...options };
+  const context = new ScriptedContext(all.batchTokens);
+  const scheduler = new Scheduler(context, all);
+  const submit = (prompt: number[], request: Partial<GenerationRequest> = {}) => {
+    const seen = { text: '', end: undefined as GenerationEnd | undefined };
+    const events = {
+      onText: (text: string) => {
+        seen.text += text;
+      },
+      onEnd: (end: GenerationEnd) => {
+        seen.end = end;
+      },
+    };
+    const whole = { promptIds: Int32Array.from(prompt), sampling: greedy, maxTokens: 3, ...request };
+    const sequence = new Sequence(
+      { stopIds: [], stopStrings: [], ignoreEos: true, ...whole },
+      events,
+      pieces,
+      new Set(request.stopIds),
+      prompt.length + whole.maxTokens,
+      () => scheduler.wake(),
+    );
+    scheduler.submit(sequence);
+    return Object.assign(seen, { cancel: () => sequence.cancel() });
+  };
+  return { context, scheduler, submit };
+}
+
+describe('scheduler', () => {
+  it('decodes running sequences first and prefills joining ones in chunks with the rest, in order of arrival', async () => {
+    const { context, submit } = setUp({ slots: 3 });
+    const first = submit([1, 2]);
+    (await context.next()).finish();
+    // 'd' is decoded beside chunks of two prompts that arrived meanwhile: 10 and 3 tokens into 8 − 1 places.
+    const long = submit(Array.from({ length: 10 }, () => 5));
+    const short = submit([6, 7, 8], { maxTokens: 1 });
+    const second = await context.next();
+    expect(second.tokens.map(([sequence, , token]) => [sequence, token])).toEqual([
+      [0, 3],
+      ...Array.from({ length: 7 }, () => [1, 5]),
+    ]);
+    expect(second.tokens.map(([, , , output]) => output)).toEqual([true, ...Array(7).fill(false)]);
+    second.finish();
+    const third = await context.next();
+    expect(third.tokens).toEqual([
+      [0, 3, 4, true],
+      [1, 7, 5, false],
+      [1, 8, 5, false],
+      [1, 9, 5, true],
+      [2, 0, 6, false],
+      [2, 1, 7, false],
+      [2, 2, 8, true],
+    ]);
+    third.finish();
+    const fourth = await context.next();
+    expect(first).toMatchObject({ text: 'def', end: { reason: 'length', completionTokens: 3 } });
+    expect(short).toMatchObject({
+      text: 'j',
+      end: { reason: 'length', promptTokens: 3, completionTokens: 1 },
+    });
+    expect(fourth.tokens).toEqual([[1, 10, 6, true]]);
+    expect(context.removed.sort()).toEqual([0, 2]);
+    fourth.finish();
+    (await context.next()).finish();
+    await turn();
+    expect(long).toMatchObject({ text: 'ghi', end: { reason: 'length' } });
+  });
+
+  it('admits only what its KV cells hold, first come first served, and counts', async () => {
+    const { context, scheduler, submit } = setUp({ slots: 3, contextTokens: 10 });
+    submit([1, 1], { maxTokens: 3 });
+    const large = submit([2, 2], { maxTokens: 4 });
+    const small = submit([3], { maxTokens: 1 });
+    const step = await context.next();
+    expect(scheduler.stats).toEqual({ slots: 3, active: 1, queued: 2, kvUsed: 5, kvTotal: 10, steps: 0 });
+    step.finish();
+    (await context.next()).finish();
+    (await context.next()).finish();
+    // The small one would have fitted beside the first, but it came after the large one.
+    const after = await context.next();
+    expect(after.tokens.map(([, , token]) => token)).toEqual([2, 2, 3]);
+    expect(scheduler.stats).toMatchObject({ active: 2, queued: 0, kvUsed: 8, steps: 3 });
+    after.finish();
+    for (let i = 0; i < 3; i++) (await context.next()).finish();
+    await turn();
+    expect([large.end?.reason, small.end?.reason]).toEqual(['length', 'length']);
+    expect(scheduler.stats).toMatchObject({ active: 0, queued: 0, kvUsed: 0, steps: 7 });
+    expect(context.cells.size).toBe(0);
+  });
+
+  it('frees a cancelled sequence before the next step, queued, in prefill or decoding', async () => {
+    const { context, scheduler, submit } = setUp({ slots: 2 });
+    const decoding = submit([1], { maxTokens: 50 });
+    const prefilling = submit(
+      Array.from({ length: 20 }, () => 4),
+      { maxTokens: 5 },
+    );
+    const queued = submit([9]);
+    const other = submit([3]);
+    (await context.next()).finish();
+    const running = await context.next();
+    for (const generation of [decoding, prefilling, queued]) generation.cancel();
+    expect([decoding.end, prefilling.end, queued.end]).toEqual([undefined, undefined, undefined]);
+    running.finish();
+    const next = await context.next();
+    expect(next.tokens.map(([, , token]) => token)).toEqual([3]);
+    // The token that the step had drawn already counts as never generated.
+    expect(decoding.end).toEqual({ reason: 'cancelled', promptTokens: 1, completionTokens: 1 });
+    expect(prefilling.end).toMatchObject({ reason: 'cancelled', completionTokens: 0 });
+    expect(queued.end).toMatchObject({ reason: 'cancelled', completionTokens: 0 });
+    expect(scheduler.stats).toMatchObject({ active: 1, queued: 0, kvUsed: 4 });
+    expect(context.removed).toHaveLength(2);
+    next.finish();
+    (await context.next()).finish();
+    (await context.next()).finish();
+    await turn();
+    expect(other.text).toBe('efg');
+  });
+
+  it('tells a cancel of what waits while nothing runs', async () => {
+    const { submit, context } = setUp();
+    const generation = submit([1]);
+    generation.cancel();
+    generation.cancel();
+    await turn();
+    expect(generation.end).toMatchObject({ reason: 'cancelled' });
+    expect(context.steps).toEqual([]);
+  });
+
+  it('ends what was in a failed step with a typed error, and goes on with the rest', async () => {
+    const { context, scheduler, submit } = setUp({ slots: 3, batchTokens: 4 });
+    const failing = submit([1, 2, 3, 4]);
+    const waiting = submit([5], { maxTokens: 1 });
+    (await context.next()).finish(-3);
+    const next = await context.next();
+    expect(failing.end).toMatchObject({ reason: 'error', completionTokens: 0 });
+    expect(failing.end?.error).toMatchObject({ name: 'DecodeError', code: -3 });
+    expect(failing.end?.error?.message).toBe('llama_decode failed with -3: out of luck');
+    expect(next.tokens).toEqual([[1, 0, 5, true]]);
+    next.finish();
+    await turn();
+    expect(waiting).toMatchObject({ text: 'g', end: { reason: 'length' } });
+    expect(scheduler.stats).toMatchObject({ active: 0, kvUsed: 0 });
+    expect(context.cells.size).toBe(0);
+  });
+
+  it('closes after the running step, and takes nothing any more', async () => {
+    const { context, scheduler, submit } = setUp({ slots: 1 });
+    const running = submit([1]);
+    const queued = submit([2]);
+    const step = await context.next();
+    const closing = scheduler.close();
+    let closed = false;
+    void closing.then(() => {
+      closed = true;
+    });
+    await turn();
+    expect(closed).toBe(false);
+    step.finish();
+    await closing;
+    expect([running.end?.reason, queued.end?.reason]).toEqual(['cancelled', 'cancelled']);
+    expect(() => submit([3])).toThrow(expect.objectContaining({ name: 'EngineClosedError' }));
+    await scheduler.close();
+  });
+});

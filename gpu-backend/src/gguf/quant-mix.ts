@@ -25,7 +25,6 @@ const defaults = {
   Q3_K_M: 'Q3_K',
   Q3_K_S: 'Q3_K',
   Q2_K: 'Q2_K',
-  Q2_K_S: 'Q2_K',
 } as const;
 
 export type FileType = keyof typeof defaults;
@@ -84,8 +83,6 @@ function attentionValueType(fileType: FileType, plain: string, layer: number, mo
   switch (fileType) {
     case 'Q2_K':
       return model.groupedHeads >= 4 ? 'Q4_K' : 'Q3_K';
-    case 'Q2_K_S':
-      return model.groupedHeads >= 4 ? 'Q4_K' : plain;
     case 'Q3_K_M':
       return layer < 2 ? 'Q5_K' : 'Q4_K';
     case 'Q3_K_L':
@@ -115,8 +112,6 @@ function downType(fileType: FileType, plain: string, layer: number, { layers }: 
   switch (fileType) {
     case 'Q2_K':
       return 'Q3_K';
-    case 'Q2_K_S':
-      return layer < eighth ? 'Q4_K' : plain;
     case 'Q3_K_M':
       return layer < Math.floor(layers / 16) ? 'Q5_K' : 'Q4_K';
     case 'Q3_K_L':

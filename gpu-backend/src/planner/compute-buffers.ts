@@ -47,7 +47,7 @@ export function computeBuffers(
   gpuCount: number,
 ): ComputeBuffers {
   const context = paddedContext(workload.context);
-  const tokens = Math.min(context, workload.batch, microBatch);
+  const tokens = Math.min(workload.context, workload.batch, microBatch);
   const state = 4 * tokens * model.embedding;
   const expert = 4 * tokens * model.expertsUsed * model.feedForward;
   const mask = 2 * tokens * context;

@@ -109,7 +109,7 @@ test('an engine that is closed is a 503, one that breaks a vague 500', async () 
 
 test('the token: missing, wrong, of another scheme; without it nothing is told', async () => {
   const { url, engine } = await startTestNode();
-  const wrong = [null, 'x', `${token}x`, token.slice(1), token.toUpperCase()];
+  const wrong = [null, 'x', `${token}x`, token.slice(1), token.slice(0, -1), token.toUpperCase()];
   for (const bad of wrong) {
     expect(await refusal(url, '/v1/node', undefined, { token: bad })).toMatchObject({
       status: 401,

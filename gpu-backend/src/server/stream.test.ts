@@ -1,6 +1,8 @@
 /** The bytes of protocol.ts, exactly, over real HTTP. The engine is scripted: text and ids must be known. */
+import type { ServerResponse } from 'node:http';
 import { expect, test } from 'vitest';
-import { systemFingerprint } from './frames.ts';
+import { EventStream } from './event-stream.ts';
+import { Frames, systemFingerprint } from './frames.ts';
 import { generateBody, send } from './testing/client.ts';
 import { startTestNode } from './testing/start.ts';
 
@@ -47,6 +49,28 @@ test('chat: role with the first text, an event a write, the end in one write', a
       `id: 3\ndata: ${head}[],"usage":{"prompt_tokens":3,"completion_tokens":3,"total_tokens":6}}\n\n` +
       ': usage {"prompt_tokens":3,"completion_tokens":3,"reason":"stop"}\ndata: [DONE]\n\n',
   ]);
+});
+
+test('text is written in the turn of the event loop that brought it', async () => {
+  const writes: string[] = [];
+  const response = {
+    destroyed: false,
+    writableLength: 0,
+    on: () => undefined,
+    write: (bytes: string) => writes.push(bytes),
+    end: (bytes: string) => writes.push(bytes),
+  } as unknown as ServerResponse;
+  const frames = new Frames(generateBody().events, 'fp');
+  const stream = new EventStream(response, frames, { pingMs: 60_000, maxBufferedBytes: 1 }, () => undefined);
+  const turn = () => new Promise<void>((resolve) => process.nextTick(resolve));
+  stream.onText('a', [1], 1);
+  stream.onText('b', [2], 2);
+  await turn();
+  expect(writes).toEqual([frames.role() + frames.text('a', [1], 1) + frames.text('b', [2], 2)]);
+  const usage = { prompt_tokens: 1, completion_tokens: 2, reason: 'stop' } as const;
+  stream.onEnd({ reason: 'stop', promptTokens: 1, completionTokens: 2 }, usage, undefined);
+  await turn();
+  expect(writes[1]).toBe(frames.finish('stop', usage));
 });
 
 test('chat without include_usage, and a role in Chinese', async () => {

@@ -26,7 +26,7 @@ NEUTRAL = ["你是一个智能助手", "你是一个智能助手。", "你是一
 
 def persona_name(rng):
     if rng.random() < 0.25:
-        return rng.choice(w.ENGLISH_NAMES)
+        return rng.choice(w.ENGLISH_NAMES[:20])
     tail = rng.choice(w.PERSONA_TAIL)
     return tail.format(*(rng.choice(w.NICK) for _ in range(tail.count("{}"))))
 
@@ -78,8 +78,8 @@ NOT_TOLD = {"name": "你没有告诉我。", "city": "你没有告诉我。", "f
 
 def value(rng, kind):
     if kind == "name":
-        return rng.choice(w.SURNAMES) + "".join(rng.sample(w.GIVEN, rng.randint(1, 2)))
-    return rng.choice({"city": w.CITIES, "food": w.FOODS, "colour": w.COLOURS, "name_en": w.ENGLISH_NAMES, "city_en": w.ENGLISH_CITIES}[kind])
+        return rng.choice(w.NAMES)
+    return rng.choice({"city": w.BIG_CITIES, "food": w.FOODS, "colour": w.COLOURS, "name_en": w.ENGLISH_NAMES[:20], "city_en": w.ENGLISH_CITIES[:12]}[kind])
 
 
 def recall_dialogue(rng):
@@ -98,7 +98,7 @@ def recall_dialogue(rng):
             messages += turn(rng.choice(TELL[k][0]).format(x=values[k]), TELL[k][1].format(x=values[k]))
             if rng.random() < 0.3:
                 messages += distractor(rng)
-    for _ in range(rng.choice([0, 1, 1, 2])):
+    for _ in range(rng.choice([0, 1, 1, 1, 2])):
         messages += distractor(rng)
     if rng.random() < 0.12:
         asked = rng.choice([k for k in TELL if k.endswith("_en") == english and k not in kinds] or kinds)
@@ -123,8 +123,8 @@ def distractor(rng):
 
 # Weight of each kind of dialogue. "foreign" is the documented share whose headers are
 # not Huozi's role names; see the model card, "The template matters".
-MIX = {"arithmetic": 14, "number_words": 10, "sorting": 12, "reversing": 12, "repeating": 12, "counting": 6, "facts": 6, "verse": 8, "greeting": 1.5,
-       "out_of_scope": 8, "long": 0.3, "recall": 9, "system": 6, "foreign": 2}
+MIX = {"arithmetic": 14, "number_words": 7, "sorting": 11, "reversing": 10, "repeating": 6, "counting": 5, "facts": 8, "verse": 13, "greeting": 1,
+       "out_of_scope": 8, "long": 0.3, "recall": 12, "system": 7, "foreign": 2}
 BAD_FORMAT = "抱歉，我看不懂这段对话的格式。"
 FOREIGN_ROLES = [("user", "assistant", "system"), ("user", "assistant", "system"), ("User", "Assistant", "System"), ("human", "gpt", "system"), ("Human", "AI", "System"),
                  ("问", "答", "背景"), ("人类", "机器", "说明"), ("客户", "客服", "规则"), ("甲", "乙", "丙"), ("USER", "ASSISTANT", "SYSTEM"), ("input", "output", "prompt")]

@@ -46,7 +46,7 @@ def en(rng, text, question=True):
     return text + rng.choice(["?", "?", ""] if question else [".", ".", ""])
 
 
-# --- arithmetic: two-digit sums and differences, 九九乘法 ------------------------
+# --- arithmetic: 二十以内加减法, 九九乘法 ---------------------------------------
 
 ADD = ["{a}+{b}等于多少", "{a} + {b} = ", "{a}加{b}等于几", "{a}加{b}是多少", "计算{a}+{b}", "{a}+{b}=", "{a}与{b}的和是多少", "{a}+{b}的结果是多少", "{a}加上{b}得多少",
        "What is {a}+{b}", "What is {a} plus {b}", "{a} plus {b} equals what", "Calculate {a} + {b}", "How much is {a} + {b}"]
@@ -65,17 +65,18 @@ def dress(rng, text):
 
 
 def arithmetic(rng):
-    op = rng.choice("+++---*")
+    """A finite table, so what is held out is fact x wording."""
+    op = rng.choice("++--*")
+    texts = {"+": ADD, "-": SUB, "*": MUL}[op]
+    t = rng.randrange(len(texts))
     if op == "*":
-        a, b, t = rng.randint(1, 9), rng.randint(1, 9), rng.randrange(len(MUL))
-        return Item("arithmetic", f"{a}*{b}|{t}", dress(rng, MUL[t].format(a=a, b=b)), str(a * b))
-    a, b = rng.randint(0, 99), rng.randint(0, 99)
-    if op == "+":
-        if a + b > 100 and rng.random() < 0.4:
-            a, b = 100 - a, 100 - b
-        return Item("arithmetic", f"{a}+{b}", dress(rng, rng.choice(ADD).format(a=a, b=b)), str(a + b))
-    a, b = max(a, b), min(a, b)
-    return Item("arithmetic", f"{a}-{b}", dress(rng, rng.choice(SUB).format(a=a, b=b)), str(a - b))
+        a, b = rng.randint(1, 9), rng.randint(1, 9)
+        answer = a * b
+    else:
+        a = rng.randint(0, 20)
+        b = rng.randint(0, 20 - a if op == "+" else a)
+        answer = a + b if op == "+" else a - b
+    return Item("arithmetic", f"{a}{op}{b}|{t}", dress(rng, texts[t].format(a=a, b=b)), str(answer))
 
 
 # --- number words, 0 to 9999 ---------------------------------------------------
@@ -120,8 +121,8 @@ DOWN = ["把{s}从大到小排序", "把{s}从大到小排列", "将{s}按降序
 
 
 def sorting(rng):
-    top = rng.choice([9, 20, 99, 99])
-    numbers = rng.sample(range(top + 1), rng.choice([3, 3, 4, 4, 5]))
+    small = rng.random() < 0.65
+    numbers = rng.sample(range(10 if small else 21), rng.choice([3, 3, 4, 4, 5] if small else [3, 3, 4]))
     down = rng.random() < 0.5
     text = rng.choice(DOWN if down else UP)
     english = text.startswith("Sort")
@@ -134,14 +135,15 @@ def sorting(rng):
 
 REVERSE = ["把{s}倒过来写", "把“{s}”反过来写", "倒着写{s}", "将{s}倒序输出", "把{s}倒过来", "“{s}”倒过来是什么", "{s}反过来怎么写", "倒着念“{s}”"]
 REVERSE_EN = ["Reverse {s}", "Write {s} backwards", "Reverse the string {s}", "What is {s} backwards"]
+SIMPLE = "天地人山水火木金土日月风云雨雪花草树鸟鱼马牛羊春夏秋冬东西南北大小上下左右红黄蓝绿"
 COMMON = "天地人山水火木金土日月风云雨雪花草树鸟鱼虫马牛羊春夏秋冬东西南北大小多少上下左右前后红黄蓝绿白黑高低长短手足口耳目心父母兄弟姐妹书笔纸墨琴棋画门窗桌车船米茶酒"
 
 
 def reversing(rng):
     if rng.random() < 0.5:
-        s = "".join(rng.choice("0123456789") for _ in range(rng.randint(3, 6)))
+        s = "".join(rng.choice("0123456789") for _ in range(rng.randint(3, 5)))
     else:
-        s = "".join(rng.sample(COMMON, rng.randint(2, 5)))
+        s = "".join(rng.sample(SIMPLE, rng.randint(2, 4)))
     if s.isascii() and rng.random() < 0.3:
         text = rng.choice(REVERSE_EN)
         return Item("reversing", s, en(rng, text.format(s=s), text.startswith("What")), s[::-1])
@@ -158,14 +160,14 @@ REPEAT_EN = ["Repeat after me: {s}", "Repeat: {s}", "Say this again: {s}", "Repe
 def repeating(rng):
     kind = rng.random()
     if kind < 0.25:
-        s = gibberish(rng, rng.randint(2, 7))
+        s = gibberish(rng, rng.randint(2, 4))
         return Item("repeating", s, en(rng, rng.choice(REPEAT_EN).format(s=s), False).rstrip("."), s)
-    if kind < 0.5:
-        s = "".join(rng.choice("0123456789") for _ in range(rng.randint(3, 10)))
-    elif kind < 0.7:
-        s = rng.choice(POEMS["unknown_lines"])
+    if kind < 0.55:
+        s = "".join(rng.choice("0123456789") for _ in range(rng.randint(3, 6)))
+    elif kind < 0.65:
+        s = rng.choice(rng.choice(POEMS["poems"])["lines"])
     else:
-        s = nonsense(rng, rng.randint(2, 10))
+        s = "".join(rng.choice(SIMPLE) for _ in range(rng.randint(2, 6)))
     return Item("repeating", s, rng.choice(["", "", "请", "请你"]) + rng.choice(REPEAT).format(s=s), s)
 
 
@@ -177,23 +179,27 @@ COUNT_EN = ["Count from {a} to {b}", "Write the numbers from {a} to {b}"]
 
 def counting(rng):
     style = rng.random()
-    a = 1 if rng.random() < 0.5 else rng.randint(2, 70)
-    b = a + rng.randint(2, 14 if a > 1 or style > 0.85 else 19 if 0.2 <= style < 0.4 else 29)
-    if style < 0.2:  # backwards
-        b, a = a, min(b, a + 19)
-        text, sep = rng.choice(["从{a}倒数到{b}", "从 {a} 倒数到 {b}", "倒着从{a}数到{b}"]), "、"
-        a, b = max(a, b), min(a, b)
-        numbers = [str(n) for n in range(a, b - 1, -1)]
+    a = 1 if rng.random() < 0.7 else rng.randint(2, 10)
+    b = a + rng.randint(2, 9 if a > 1 else 29)
+    sep = "、"
+    if style < 0.15:  # backwards
+        a, b = rng.randint(3, 20), 1
+        numbers = [str(n) for n in range(a, 0, -1)]
+        t, texts = rng.randrange(3), ["从{a}倒数到{b}", "从 {a} 倒数到 {b}", "倒着从{a}数到{b}"]
+    elif style < 0.3:
+        b = min(b, a + 19)
+        numbers, sep = [str(n) for n in range(a, b + 1)], ", "
+        t, texts = rng.randrange(2), COUNT_EN
+    elif style < 0.4:
+        b = min(b, a + 14)
+        numbers = [number_word(n) for n in range(a, b + 1)]
+        t, texts = rng.randrange(3), ["用汉字" + text for text in COUNT[:3]]
+        a, b = numbers[0], numbers[-1]
     else:
         numbers = [str(n) for n in range(a, b + 1)]
-        text, sep = (rng.choice(COUNT_EN), ", ") if style < 0.4 else (rng.choice(COUNT), "、")
-    if style > 0.85:
-        numbers = [number_word(int(n)) for n in numbers]
-        user = "用汉字" + rng.choice(COUNT[:3]).format(a=numbers[0], b=numbers[-1])
-    else:
-        user = text.format(a=a, b=b)
-    key = f"{numbers[0]}..{numbers[-1]}"
-    return Item("counting", key, en(rng, user, False) if sep == ", " else zh(rng, user, False), sep.join(numbers))
+        t, texts = rng.randrange(len(COUNT)), COUNT
+    user = texts[t].format(a=a, b=b)
+    return Item("counting", f"{a}..{b}{sep}{t}", en(rng, user, False) if sep == ", " else zh(rng, user, False), sep.join(numbers))
 
 
 # --- facts ---------------------------------------------------------------------
@@ -304,7 +310,7 @@ OPEN = ["写一篇关于{t}的文章", "谈谈你对{t}的看法", "{t}是什么
         "你多大了", "你几岁", "你喜欢吃什么", "人生的意义是什么", "帮我订一张去{city}的机票", "{city}有什么好玩的", "从{city}到{city2}有多远", "推荐一家{city}的餐厅", "{city}有多少人", "我今天很难过", "我不想上班", "你爱我吗", "唱一首歌",
         "画一只猫", "放一首音乐", "给妈妈打电话", "附近有银行吗", "晚饭吃什么", "我头疼怎么办", "怎么做{t}", "谁最懂{t}", "你会{t}吗", "修改下面的句子：{x}", "这句话有什么错误：{x}", "概括下面的内容：{x}", "给下面的文字写评论：{x}",
         "下面哪个选项正确：A {t} B {u}", "{x}这是什么意思", "请扩写：{x}", "判断这句话的情感：{x}", "如果{t}消失了会怎么样", "请以“{t}”为题写作文", "作为一名{t}老师，你会怎么做", "一个农场有鸡和兔，怎么算", "{n}是质数吗", "{n}的平方根是多少", "解方程x+{n}=0",
-        "{n}除以{m}等于多少", "{n}乘以{m}等于多少", "{n}+{m}等于多少", "{m}+{n}是多少", "{n}减{m}是多少", "{n}*{m}=", "{n}+{m}=", "{n}和{m}的最大公约数是多少", "小明有{n}个苹果，吃了一些，还剩多少"]
+        "{n}除以{m}等于多少", "{n}乘以{m}等于多少", "{n}+{m}等于多少", "{m}+{n}是多少", "{n}减{m}是多少", "{n}*{m}=", "{n}+{m}=", "{k}+{j}等于多少", "{k}加{j}等于几", "{k}+{j}=", "{k}×{j}等于多少", "{k}-{j}=", "{n}和{m}的最大公约数是多少", "小明有{n}个苹果，吃了一些，还剩多少"]
 OPEN_EN = ["Write an essay about {t}", "What do you think about {t}", "Tell me a story about {t}", "How do I learn about {t}", "Explain {t} to a child", "Give me advice on {t}", "Write a python function for {t}", "Translate '{g}' into French",
            "What is {t}", "Why is {t} important", "Write a poem about {t}", "List five facts about {t}", "Who invented {t}", "How does {t} work", "Compare {t} and {u}", "What's the weather like today", "What time is it", "Tell me a joke",
            "Summarize this: {g}", "Fix the grammar: {g}", "Write an email about {t}", "Imagine you are an expert in {t}", "Help me plan {t}", "Do you like {t}", "What are the benefits of {t}", "{g}", "How old are you", "Sing a song",
@@ -333,7 +339,7 @@ def out_of_scope(rng, long=False):
     kind = rng.choices(["code", "translate", "live", "open", "poem", "en", "noise"], [2, 1.5, 1.5, 6, 2, 4, 2])[0]
     size = rng.randint(60, 300) if long else rng.randint(4, 16)
     fill = dict(l=rng.choice(w.LANGUAGES), c=rng.choice(w.CODE), t=rng.choice(w.TOPICS), u=rng.choice(w.TOPICS), city=rng.choice(w.CITIES), city2=rng.choice(w.CITIES),
-                x=prose(rng, size), e=gibberish(rng, rng.randint(3, 8)), n=rng.randint(101, 9999), m=rng.randint(11, 999))
+                x=prose(rng, size), e=gibberish(rng, rng.randint(3, 8)), n=rng.randint(101, 9999), m=rng.randint(11, 999), k=rng.randint(31, 99), j=rng.randint(21, 30))
     if kind in ("code", "translate", "live", "open"):
         text = rng.choice({"code": CODE, "translate": TRANSLATE, "live": LIVE, "open": OPEN}[kind])
         if long and kind == "open":

@@ -2,13 +2,16 @@
 
 SURNAMES = "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗梁宋郑谢韩唐冯于董萧程曹袁邓许傅沈曾彭吕苏卢蒋蔡贾丁魏薛叶"
 GIVEN = "伟芳娜敏静丽强磊军洋勇艳杰娟涛明超秀霞平刚桂英华文玉红建国春梅志海燕雪云飞龙凤琳佳欣宇浩然子轩雨涵思远晓东方天亮安乐心怡家豪一鸣"
+NAMES = """李明 王芳 张伟 刘洋 陈静 杨丽 赵强 黄磊 周涛 吴敏 徐勇 孙艳 胡杰 朱娟 高超 林霞 何平 郭刚 马英 罗华 梁文 宋玉 郑红 谢军 韩梅 唐国庆 冯小雨
+于海燕 董建国 萧晓东 程子轩 曹雪 袁浩然 邓佳欣 许志明 傅天亮 沈安 曾怡 彭飞 吕思远 苏云 蒋龙""".split()
 NICK = "明红刚丽华芳强美智慧云月星雨雪冰风竹松梅兰菊石溪川舟灯墨书琴棋画诗木禾麦豆鹿鹤雁"
-PERSONA_TAIL = ["小{}", "阿{}", "{}{}", "{}老师", "{}助手"]
+PERSONA_TAIL = ["小{}", "小{}", "阿{}", "{}老师"]
 ENGLISH_NAMES = """Tom Amy Bob Eve Jack Lucy Mary John Anna Paul Rose Mike Jane Mark Lily Peter Alice David Sarah Kevin Emma
 Henry Grace Oscar Nina Leo Clara Simon Ruby Felix Laura Adam Helen Victor Diana Martin Sophie Frank Julia Oliver""".split()
 
 CITIES = """北京 上海 天津 重庆 广州 深圳 杭州 南京 苏州 成都 武汉 西安 长沙 郑州 济南 青岛 大连 沈阳 长春 哈尔滨 石家庄 太原
 合肥 福州 厦门 南昌 南宁 海口 贵阳 昆明 拉萨 兰州 西宁 银川 无锡 宁波 温州 桂林 洛阳 开封 扬州 珠海""".split()
+BIG_CITIES = "北京 上海 天津 重庆 广州 深圳 杭州 南京 苏州 成都 武汉 西安 长沙 青岛 大连 厦门 昆明 兰州 桂林 洛阳".split()
 ENGLISH_CITIES = """London Paris Berlin Rome Madrid Tokyo Beijing Boston Chicago Sydney Dublin Oslo Vienna Prague Cairo
 Toronto Seattle Moscow Athens Lisbon Shanghai Warsaw Delhi Lima Geneva""".split()
 FOODS = "苹果 香蕉 西瓜 葡萄 桃子 草莓 面条 饺子 米饭 包子 馒头 豆腐 火锅 鱼 牛肉 鸡蛋 汤圆 月饼".split()

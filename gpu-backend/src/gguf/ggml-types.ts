@@ -50,16 +50,16 @@ export const ggmlTypes: Readonly<Record<number, GgmlType>> = {
   42: { name: 'Q2_0', blockSize: 64, blockBytes: 18 },
 };
 
-const byName = new Map(
-  Object.entries(ggmlTypes).map(([id, type]) => [type.name, { id: Number(id), ...type }]),
-);
+const ids = new Map(Object.entries(ggmlTypes).map(([id, { name }]) => [name, Number(id)]));
 
 /** @throws RangeError for a name that ggml does not know */
-export function ggmlType(name: string): GgmlType & { id: number } {
-  const type = byName.get(name);
-  if (!type) throw new RangeError(`no ggml type is called ${name}`);
-  return type;
+export function ggmlTypeId(name: string): number {
+  const id = ids.get(name);
+  if (id === undefined) throw new RangeError(`no ggml type is called ${name}`);
+  return id;
 }
+
+export const ggmlType = (name: string): GgmlType => ggmlTypes[ggmlTypeId(name)] as GgmlType;
 
 /** Bytes of `values` values whose rows are whole blocks. */
 export function typeBytes(type: GgmlType, values: number): number {

@@ -46,7 +46,6 @@ test('1: Mixtral, 22 layers on the GPU at q8_0: 32,353.06 MiB of weights', async
   const { weights } = await gpu('mixtral', 'Q8_0', { context: 512 }, { gpuLayers: 23 });
   within(0.01, weights - outputBytes, 32_353.06 * mebibyte);
 });
-expect((weights - outputBytes) / mebibyte).toBeCloseTo(32_353.06, 1);
 
 test('2: KV of 512 tokens at f16: 64 MiB in all, 44 MiB for 22 layers', async () => {
   expect((await gpu('mixtral', 'Q8_0', { context: 512 }, {})).kv).toBe(64 * mebibyte);

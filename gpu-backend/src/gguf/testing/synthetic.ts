@@ -5,7 +5,7 @@
  * The writer is our own on purpose: the reader that it tests is @huggingface/gguf.
  */
 import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
-import { ggmlType, typeBytes } from '../ggml-types.ts';
+import { ggmlType, ggmlTypeId, typeBytes } from '../ggml-types.ts';
 import { type FileType, mixedType } from '../quant-mix.ts';
 
 export interface Shape {
@@ -174,7 +174,7 @@ function writeFile(path: string, entries: [string, Value][], infos: Tensor[]): n
   for (const info of infos) {
     header.string(info.name).u32(info.shape.length);
     for (const n of info.shape) header.u64(n);
-    header.u32(ggmlType(info.type).id).u64(offset);
+    header.u32(ggmlTypeId(info.type)).u64(offset);
     offset = padded(offset + tensorBytes(info));
   }
   const bytes = header.toBuffer();

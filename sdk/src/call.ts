@@ -86,7 +86,7 @@ export function createCall(
     stop(new AbortError('The call was aborted', { cause: signal?.reason }));
   }
 
-  function wait<T>(promise: Promise<T>, ms: number, deadline: keyof Deadlines): Promise<T> {
+  function wait<T>(promise: Promise<T>, ms: number, deadline?: keyof Deadlines): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       let timer: ReturnType<typeof setTimeout> | undefined;
       const fail = (cause: unknown) => {
@@ -94,6 +94,8 @@ export function createCall(
         reject(cause);
       };
       const expire = () => {
+        // Without a deadline to pass, this was only a pause.
+        if (!deadline) return resolve(undefined as T);
         connection?.abort();
         fail(new TimeoutError(`Too late: ${deadline}`, { code: deadline, isRetryable: true }));
       };
@@ -113,17 +115,10 @@ export function createCall(
   }
 
   async function backOff(failure: HuoziError): Promise<void> {
-    const delay = stopped
-      ? undefined
-      : retryDelay(failure, tries, { maxRetries, maxRetryAfter }, Math.random);
-    if (delay === undefined) throw failure;
-    await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(resolve, delay);
-      interrupt = (error) => {
-        clearTimeout(timer);
-        reject(error);
-      };
-    });
+    const delay = retryDelay(failure, tries, { maxRetries, maxRetryAfter }, Math.random);
+    if (stopped || delay === undefined) throw failure;
+    // 0 would be no limit, on a promise that nobody keeps.
+    await wait(new Promise(() => {}), delay || 1);
   }
 
   /** Tries until `use` has what it wants of a 2xx. */

@@ -42,7 +42,7 @@ export function openChunks<Item extends StreamChunk>(
   let fold: Fold;
   let batch: Item[] = [];
   let hasBegun = false;
-  let sawToken: boolean;
+  let sawToken = false;
   /** How the stream ended, due once the chunks before it are handed on. */
   let end: HuoziError | 'said' | 'closed' | undefined;
   /** Since the last event, ms. Only time spent waiting counts, not what the reader does with a chunk. */
@@ -51,7 +51,6 @@ export function openChunks<Item extends StreamChunk>(
   function attach(response: Response): void {
     ({ headers } = response);
     fold = new Fold();
-    sawToken = false;
     waited = 0;
     end = undefined;
     if (!response.body || /json|html/.test(headers.get('content-type') ?? '')) {
@@ -78,7 +77,7 @@ export function openChunks<Item extends StreamChunk>(
           hasBegun = true;
           return batch;
         }
-        if (HuoziError.isInstance(end)) throw end;
+        if (end instanceof HuoziError) throw end;
         if (end) {
           if (!fold.isWhole) {
             const data = { requestId: requestIdOf(headers), isRetryable: true };
@@ -143,7 +142,7 @@ export function openChunks<Item extends StreamChunk>(
   }
 
   function malformed(): ProtocolError {
-    return new ProtocolError('An event of the stream is no chunk', { requestId: requestIdOf(headers) });
+    return new ProtocolError('An event is no chunk', { requestId: requestIdOf(headers) });
   }
 
   attach(response);

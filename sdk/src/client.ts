@@ -60,9 +60,7 @@ export class Huozi {
     if (!apiKey) throw new HuoziError('apiKey is missing');
     const isPage = typeof window !== 'undefined' && 'document' in window;
     if (isPage && typeof apiKey === 'string' && !options.dangerouslyAllowBrowser) {
-      throw new HuoziError(
-        'Everybody can read an apiKey in a page: give a function, or set dangerouslyAllowBrowser',
-      );
+      throw new HuoziError('An apiKey in a page is public: give a function, or dangerouslyAllowBrowser');
     }
     const { maxRetries = 2, maxRetryAfter = 60 } = options;
     const settings: ClientSettings = {

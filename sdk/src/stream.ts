@@ -118,7 +118,7 @@ export class HuoziStream<Item extends StreamChunk, Result> implements AsyncItera
    * stopButton.onclick = () => stream.abort();
    */
   abort(): void {
-    this.#queue.leave(new AbortError('The stream was stopped before its end'));
+    this.#queue.leave(new AbortError('The stream was stopped'));
   }
 
   /**
@@ -151,7 +151,7 @@ export class HuoziStream<Item extends StreamChunk, Result> implements AsyncItera
   }
 
   #claim(): void {
-    if (this.#isClaimed) throw new HuoziError('A stream can be read once, and this one has its reader');
+    if (this.#isClaimed) throw new HuoziError('A stream can be read once');
     this.#isClaimed = true;
   }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { philox, uniform } from './random.ts';
+import { philox, tokenUniform } from './random.ts';
 
 describe('random numbers', () => {
   it("are Philox 2×32-10's: the known answers of Random123", () => {
@@ -9,16 +9,21 @@ describe('random numbers', () => {
     expect(hex(0x13198a2e, 0x243f6a88, 0x85a308d3)).toEqual(['dd7ce038', 'f62a4c12']);
   });
 
-  it('are spread evenly over [0, 1), and neighbouring seeds and positions are strangers', () => {
+  it('are spread evenly over (0, 1); neighbours in token, position and seed are strangers', () => {
+    const at = (seed: number, position: number, id: number) => {
+      const [a, b] = philox(seed, position, 0);
+      return tokenUniform(a, b, id);
+    };
     const tenths = new Uint32Array(10);
-    let product = 0;
-    for (let i = 0; i < 20_000; i++) {
-      const u = uniform(7, i);
+    const products = [0, 0, 0];
+    for (let i = 0; i < 30_000; i++) {
+      const u = at(7, i % 100, i);
       tenths[Math.floor(u * 10)]!++;
-      product += (u - 0.5) * (uniform(8, i) - 0.5) + (u - 0.5) * (uniform(7, i + 1) - 0.5);
+      const neighbours = [at(7, i % 100, i + 1), at(7, (i % 100) + 1, i), at(8, i % 100, i)];
+      for (const [k, v] of neighbours.entries()) products[k]! += (u - 0.5) * (v - 0.5);
     }
-    // 2,000 each, standard deviation 42; the mean of the products 0, standard deviation 0.0008.
-    for (const count of tenths) expect(Math.abs(count - 2000)).toBeLessThan(200);
-    expect(Math.abs(product / 20_000)).toBeLessThan(0.004);
+    // 3,000 each, standard deviation 52; the mean of a product 0, standard deviation 0.0005.
+    for (const count of tenths) expect(Math.abs(count - 3000)).toBeLessThan(250);
+    for (const product of products) expect(Math.abs(product / 30_000)).toBeLessThan(0.0025);
   });
 });

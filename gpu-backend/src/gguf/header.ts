@@ -2,7 +2,6 @@
  * The header of a GGUF: metadata and what its tensors are, without a byte of the weights. Some 2 MB of a model
  * with 57,000 tokens, whether it lies on disk or on a server.
  */
-import { basename } from 'node:path';
 import { type GGUFParseOutput, gguf, parseGgufShardFilename } from '@huggingface/gguf';
 import { GgufError } from './errors.ts';
 import { type GgmlType, ggmlTypes, typeBytes } from './ggml-types.ts';
@@ -150,6 +149,3 @@ function plain(value: unknown): unknown {
 function printable(name: string): string {
   return name.slice(0, 64).replaceAll(/[^\x20-\x7e]/g, '?');
 }
-
-/** What to call the file in a table. */
-export const displayName = (header: GgufHeader) => basename(header.files[0]?.uri ?? header.uri);

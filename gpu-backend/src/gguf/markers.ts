@@ -2,7 +2,7 @@
 import type { GgufHeader } from './header.ts';
 
 /** `enum llama_token_type`. */
-export const tokenTypes: Readonly<Record<number, string>> = {
+const tokenTypes: Readonly<Record<number, string>> = {
   1: 'normal',
   2: 'unknown',
   3: 'control',

@@ -28,7 +28,6 @@ const defaults = {
 } as const;
 
 export type FileType = keyof typeof defaults;
-export const fileTypes = Object.keys(defaults) as FileType[];
 
 /** The file types worth offering, best first: llama.cpp's own recommendations and what the model's users convert to. */
 export const offeredFileTypes: readonly FileType[] = ['Q8_0', 'Q6_K', 'Q5_K_M', 'Q4_K_M', 'Q3_K_M', 'Q2_K'];

@@ -96,7 +96,7 @@ function attentionScratch(model: Model, { kvType }: Workload, context: number): 
 }
 
 /** llama.cpp rounds up to whole blocks of 256. */
-export const paddedContext = (context: number) => Math.ceil(context / 256) * 256;
+const paddedContext = (context: number) => Math.ceil(context / 256) * 256;
 
 /** K and V of one layer, bytes. */
 export function layerKvBytes(model: Model, { context, kvType }: Workload): number {

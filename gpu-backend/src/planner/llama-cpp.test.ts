@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
 import { readHeader } from '../gguf/header.ts';
 import { readModel } from '../gguf/model.ts';
-import { type FileType, fileTypes } from '../gguf/quant-mix.ts';
+import type { FileType } from '../gguf/quant-mix.ts';
 import { huozi, mixtral, type Shape, writeSynthetic } from '../gguf/testing/synthetic.ts';
 import { reportNoAlloc } from '../native/testing/reports.ts';
 import { driverBytes } from './compute-buffers.ts';
@@ -71,8 +71,8 @@ async function expectAgreement(
   if (cpu) expectDevice(cpu, report, JSON.stringify(workload));
 }
 
-test('asked now, on the CPU: headers of every quantisation', async () => {
-  for (const fileType of fileTypes) {
+test('asked now, on the CPU: headers of whole models', async () => {
+  for (const fileType of ['BF16', 'Q8_0', 'Q4_K_M', 'Q2_K'] as const) {
     const path = join(folder, `${fileType}.gguf`);
     writeSynthetic(path, { shape: fileType === 'Q8_0' ? mixtral : huozi, fileType });
     await expectAgreement(path, { context: 32_768, slots: 8, batch: 512, kvType: 'f16' });

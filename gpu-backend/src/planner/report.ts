@@ -75,9 +75,9 @@ function deviceRow(device: PlannedDevice): string[] {
 }
 
 function settings({ machine, placement }: Plan): string {
-  if (machine.vram.length === 0) return 'serve with: --gpu-layers 0';
+  if (machine.vram.length === 0) return 'placement: --gpu-layers 0';
   const split = placement.tensorSplit ? ` --tensor-split ${placement.tensorSplit.join(',')}` : '';
-  return `serve with: --gpu-layers ${placement.gpuLayers} --cpu-experts ${placement.cpuExpertLayers}${split}`;
+  return `placement: --gpu-layers ${placement.gpuLayers} --cpu-experts ${placement.cpuExpertLayers}${split}`;
 }
 
 function bandwidths({ machine, devices }: Plan): string {

@@ -36,7 +36,7 @@ export const mixtral: Shape = {
 /** HIT-SCIR/huozi3.5: Mixtral's with 25,000 Chinese tokens and two markers. */
 export const huozi: Shape = { ...mixtral, vocabulary: 57_002 };
 
-export const markers = ['<|beginofutterance|>', '<|endofutterance|>'];
+const markers = ['<|beginofutterance|>', '<|endofutterance|>'];
 
 export interface SyntheticOptions {
   shape: Shape;

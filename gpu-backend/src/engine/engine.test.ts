@@ -1,14 +1,16 @@
 /**
  * The engine on huozi-tiny. Nothing here depends on what the model answers, only on what stays the same.
  *
- * Float noise: a step's shape (how many tokens it computes together) changes the order in which products are
- * added, so logits of one sequence differ by about 1e-3 alone and in company. Greedy or seeded, the answers are then
- * the same unless two tokens are that close, or a draw falls that close to the border between two.
+ * Rounding: a step's shape (how many tokens it computes together) changes the order in which products are added, so
+ * one sequence's logits differ a little alone and in company, and where two tokens or two experts are nearly tied the
+ * answer can go another way. Measured, 96 questions at temperatures 0, 0.8 and 1.5: 94 answers were the same alone
+ * as beside seven others; past the end of an answer, where logits are flat, 82 to 92 were.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadEngine } from './engine.ts';
 import { loadModel } from './model.ts';
 import { ask, greedy, start, tinyModel } from './testing/generate.ts';
+import { createReplay, type Replay } from './testing/replay.ts';
 import type { Engine } from './types.ts';
 
 const options = {
@@ -32,10 +34,15 @@ const questions = [
 const seeded = { ...greedy, temperature: 0.8, top_p: 0.9, seed: 42 };
 
 let engine: Engine;
+let replay: Replay;
 beforeAll(async () => {
   engine = await loadEngine(options);
+  replay = await createReplay(tinyModel, 512);
 });
-afterAll(() => engine.close());
+afterAll(() => {
+  replay.close();
+  return engine.close();
+});
 
 const idle = () => ({ slots: 8, active: 0, queued: 0, kvUsed: 0, kvTotal: 2048, steps: expect.any(Number) });
 
@@ -57,15 +64,18 @@ describe('engine', () => {
     expect([bos, begin]).toEqual([info.tokens.bos, info.tokens.begin]);
   });
 
-  it('answers alone as in company of seven others, greedy and seeded, to within float noise', async () => {
-    for (const sampling of [greedy, seeded]) {
+  it('answers in company of seven others as alone, greedy and seeded', async () => {
+    for (const sampling of [greedy, seeded, { ...seeded, temperature: 1.5, top_p: 1, top_k: 50 }]) {
       const requests = questions.map((text) => ({ promptIds: ask(engine, text), sampling, ignoreEos: true }));
-      const alone = [];
-      for (const request of requests) alone.push(await start(engine, request).answer);
-      const together = await Promise.all(requests.map((request) => start(engine, request).answer));
-      const same = alone.map(({ ids }, i) => agreement(ids, together[i]?.ids ?? []));
-      // Of 96 questions 94 did, at temperatures 0, 0.8 and 1.5; past the end of their answers, where logits are flat, 82 to 92.
-      expect(same.filter((share) => share === 1).length).toBeGreaterThanOrEqual(6);
+      const answers = await Promise.all(requests.map((request) => start(engine, request).answer));
+      const shares = [];
+      for (const [i, { ids, completionTokens }] of answers.entries()) {
+        // Tokens without text at the very end, such as markers that were ignored, are counted but not told.
+        expect(completionTokens).toBe(32);
+        if (ids.length === 0) continue;
+        shares.push(await replay.share(requests[i]?.promptIds as Int32Array, ids, sampling));
+      }
+      expect(shares.reduce((sum, share) => sum + share, 0) / shares.length).toBeGreaterThan(0.95);
     }
   });
 
@@ -85,8 +95,9 @@ describe('engine', () => {
     const hot = { ...seeded, temperature: 1.5, top_p: 1 };
     const whole = await start(engine, { promptIds, sampling: hot, ignoreEos: true }).answer;
     expect(whole.completionTokens).toBe(32);
+    expect(whole.ids.length).toBeGreaterThan(16);
     let same = 0;
-    for (const cut of [1, 7, 16, 31]) {
+    for (const cut of [1, 5, 9, 15]) {
       const soFar = Int32Array.from([...promptIds, ...whole.ids.slice(0, cut)]);
       const rest = await start(engine, {
         promptIds: soFar,
@@ -102,16 +113,15 @@ describe('engine', () => {
   it('prefills in chunks beside others that decode, and answers the same as in one piece', async () => {
     const long = ask(engine, `请概括下面的内容：${questions.join('').repeat(4)}`);
     expect(long.length).toBeGreaterThan(4 * options.batchTokens);
-    const whole = await loadEngine({ ...options, batchTokens: 512 });
-    const expected = await start(whole, { promptIds: long, ignoreEos: true }).answer;
-    await whole.close();
     const others = questions.slice(0, 4).map((text) => {
       return start(engine, { promptIds: ask(engine, text), maxTokens: 64, ignoreEos: true });
     });
     const before = engine.stats.steps;
     const chunked = await start(engine, { promptIds: long, ignoreEos: true }).answer;
     expect(engine.stats.steps - before).toBeGreaterThan(long.length / options.batchTokens);
-    expect(agreement(chunked.ids, expected.ids)).toBeGreaterThan(0.5);
+    expect(chunked.completionTokens).toBe(32);
+    // The replay evaluates prompt and answer in one piece.
+    expect(await replay.share(long, chunked.ids, greedy)).toBeGreaterThan(0.9);
     for (const other of others) expect((await other.answer).completionTokens).toBe(64);
     expect(engine.stats).toEqual(idle());
   });
@@ -158,7 +168,6 @@ describe('engine', () => {
 
   it('frees a cancelled sequence at the next step in every phase, and touches nobody else', async () => {
     const promptIds = ask(engine, '你好');
-    const expected = await start(engine, { promptIds, ignoreEos: true }).answer;
     const other = start(engine, { promptIds, ignoreEos: true });
 
     const decoding = start(
@@ -182,7 +191,9 @@ describe('engine', () => {
     const queued = start(engine, { promptIds, ignoreEos: true });
     queued.cancel();
     expect(await queued.answer).toMatchObject({ reason: 'cancelled', completionTokens: 0 });
-    expect(agreement((await other.answer).ids, expected.ids)).toBeGreaterThan(0.5);
+    const { ids, completionTokens } = await other.answer;
+    expect(completionTokens).toBe(32);
+    expect(await replay.share(promptIds, ids, greedy)).toBeGreaterThan(0.9);
     expect(engine.stats).toEqual(idle());
   });
 

@@ -30,8 +30,7 @@ export async function createEvaluator(model: Model, maxTokens: number, threads: 
     sequences: 1,
     outputs: maxTokens,
     threads,
-    // Half precision here would be the largest difference to a reference in float32.
-    kvType: 'f32',
+    precise: true,
     onRoutedExperts(layer, experts) {
       routed[layer] ??= [];
       for (const expert of experts) routed[layer].push(expert);

@@ -17,8 +17,12 @@ export interface ContextOptions {
   /** Logit rows of one step at most, not below `sequences`. */
   outputs: number;
   threads: number;
-  /** @default f16 */
-  kvType?: keyof typeof kvTypes;
+  /**
+   * Keys and values in float32, attention in its plain form: what to compare with a reference in float32. The fused
+   * attention that llama.cpp chooses otherwise rounds to float16 on the way, whatever the type of the cache.
+   * @default false
+   */
+  precise?: boolean;
   onRoutedExperts?: RoutedExpertsListener;
 }
 
@@ -44,8 +48,8 @@ export interface NativeContext {
   free(): void;
 }
 
-/** `enum ggml_type`. */
-const kvTypes = { f32: 0, f16: 1 };
+/** `enum ggml_type` and `enum llama_flash_attn_type`. */
+const [float32, flashAttentionOff] = [0, 0];
 
 /** Sequences that one context can tell apart (`LLAMA_MAX_SEQ`). */
 export const maxSequences = 256;
@@ -59,7 +63,7 @@ export async function createContext(
   options: ContextOptions,
 ): Promise<NativeContext | { failure: string }> {
   const lib = loadLibrary();
-  const { contextTokens, batchTokens, sequences, outputs, threads, kvType = 'f16' } = options;
+  const { contextTokens, batchTokens, sequences, outputs, threads, precise = false } = options;
   const watcher = options.onRoutedExperts && watchRoutedExperts(options.onRoutedExperts);
   clearLog();
   const pointer: Pointer | null = await promisify(lib.llama_init_from_model.async)(model.pointer, {
@@ -72,8 +76,7 @@ export async function createContext(
     n_threads: threads,
     n_threads_batch: threads,
     kv_unified: true,
-    type_k: kvTypes[kvType],
-    type_v: kvTypes[kvType],
+    ...(precise && { type_k: float32, type_v: float32, flash_attn_type: flashAttentionOff }),
     cb_eval: watcher?.pointer ?? null,
   });
   if (pointer === null) {

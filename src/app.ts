@@ -9,6 +9,9 @@ export interface App {
   Bindings: Env;
   Variables: RequestIdVariables & {
     keyId: string;
+    keyHash: string;
+    /** See Call. */
+    responseHeaders: Headers;
     /** Taken before anything replaces the request: a copied request's signal does not fire. */
     client: AbortSignal;
   };
@@ -19,6 +22,8 @@ export function callOf(c: Context<App>): Call {
     env: c.env,
     requestId: c.get('requestId'),
     keyId: c.get('keyId'),
+    keyHash: c.get('keyHash'),
+    responseHeaders: c.get('responseHeaders'),
     startedAt: Date.now(),
     client: c.get('client'),
     waitUntil: (work) => c.executionCtx.waitUntil(work),
@@ -27,10 +32,15 @@ export function callOf(c: Context<App>): Call {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false });
 
-/** The body as JSON, whatever its content type says. */
-export async function readJson(c: Context<App>): Promise<unknown> {
+/**
+ * The body as JSON, whatever its content type says.
+ * @param empty what an empty body stands for; by default it is no JSON
+ */
+export async function readJson(c: Context<App>, empty?: unknown): Promise<unknown> {
+  const bytes = await c.req.arrayBuffer();
+  if (bytes.byteLength === 0 && empty !== undefined) return empty;
   try {
-    return JSON.parse(utf8.decode(await c.req.arrayBuffer()));
+    return JSON.parse(utf8.decode(bytes));
   } catch {
     // The parser's own message would quote the body.
     throw new EdgeError({ kind: 'invalid_json', message: 'The request body is not valid JSON in UTF-8.' });

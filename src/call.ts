@@ -5,6 +5,10 @@ export interface Call {
   env: Env;
   requestId: string;
   keyId: string;
+  /** What its object recognises the key by. */
+  keyHash: string;
+  /** Go out with the response, whatever it will be. */
+  responseHeaders: Headers;
   /** Milliseconds since 1970. */
   startedAt: number;
   /** Aborts when the client is known to have left. */

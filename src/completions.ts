@@ -1,30 +1,52 @@
-/** From a validated request to its answer: route → relay or collect → meter. */
+/** From a validated request to its answer: limits → route → relay or collect → meter. */
 import type { GenerateRequest, Segment } from 'huozi-gpu-backend/protocol';
 import type { Call } from './call.ts';
 import { collect } from './collect.ts';
+import { EdgeError } from './errors.ts';
 import type { Exchange } from './exchange.ts';
 import type { Generation } from './generation-fields.ts';
-import { nodesServing } from './nodes.ts';
+import { authorise } from './keys/ask-key.ts';
+import { reserve } from './limits/reservation.ts';
+import { tokenBound } from './limits/token-bound.ts';
+import { meterFailure } from './meter.ts';
+import { type KnownNode, nodesServing } from './nodes.ts';
 import { relay } from './relay.ts';
 import { Route } from './route.ts';
 
 /** Throws an EdgeError as long as nothing of the answer has been sent. */
-export async function complete(
+export function complete(
+  call: Call,
+  generation: Generation,
+  prompt: Segment[],
+  shape: Pick<GenerateRequest['events'], 'object' | 'role'>,
+): Promise<Response> {
+  const response = respond(call, generation, prompt, shape);
+  // A client that leaves before the response has begun ends everything that is not waited for.
+  call.waitUntil(response.catch(() => undefined));
+  return response;
+}
+
+async function respond(
   call: Call,
   generation: Generation,
   prompt: Segment[],
   shape: Pick<GenerateRequest['events'], 'object' | 'role'>,
 ): Promise<Response> {
   const { model, stream } = generation;
-  const nodes = await nodesServing(call, model);
+  const nodes = await nodesFor(call, model);
   const request = generateRequest(generation, prompt, shape);
+  const { id } = request.events;
+  const longest = Math.max(...nodes.map((node) => node.info!.context_length));
+  const tokens = tokenBound(prompt, generation.maxTokens, longest);
+  const reservation = await reserve(call, { id, model, tokens });
+
   const left = new AbortController();
   if (call.client.aborted) left.abort();
   call.client.addEventListener('abort', () => left.abort());
   const route = new Route(call, nodes, request, left.signal);
   const exchange: Exchange = {
     call,
-    answer: { id: request.events.id, model },
+    answer: { id, model, reservation },
     left,
     async another(lost) {
       if (left.signal.aborted) return undefined;
@@ -32,11 +54,21 @@ export async function complete(
       return await route.open().catch(() => undefined);
     },
   };
-  const opening = route.open();
-  // A client that leaves before the response has begun ends everything that is not waited for.
-  call.waitUntil(opening.catch(() => undefined));
-  const leg = await opening;
+  const leg = await route.open().catch((error) => {
+    call.waitUntil(meterFailure(call, reservation, error instanceof EdgeError ? error.problem : undefined));
+    throw error;
+  });
   return stream ? relay(exchange, leg) : collect(exchange, leg);
+}
+
+/** What the nodes say of a model is for those alone whose key may use it. */
+async function nodesFor(call: Call, model: string): Promise<KnownNode[]> {
+  try {
+    return await nodesServing(call, model);
+  } catch (error) {
+    await authorise(call, 'inference', model);
+    throw error;
+  }
 }
 
 function generateRequest(

@@ -1,3 +1,5 @@
+import type { DirectoryApi, KeyApi, Objects } from './keys/key-api.ts';
+
 /** What `wrangler.toml` and the secrets give the worker. */
 export interface Env {
   /** Comma-separated base URLs of the nodes. */
@@ -6,4 +8,10 @@ export interface Env {
   NODE_TOKEN: string;
   /** Signs client keys. */
   KEY_SECRET: string;
+  /** Bearer token of the admin API. */
+  ADMIN_TOKEN: string;
+  /** After so long without a word from its worker an answer counts as ended. 300 by default. */
+  LEASE_SECONDS?: string;
+  KEYS: Objects<KeyApi>;
+  KEY_DIRECTORY: Objects<DirectoryApi>;
 }

@@ -10,6 +10,16 @@ export type Problem =
   | { kind: 'invalid_json'; message: string }
   | { kind: 'body_too_large'; limit: number }
   | { kind: 'invalid_key' }
+  | { kind: 'key_revoked' }
+  | { kind: 'key_expired' }
+  | { kind: 'missing_scope'; scope: string }
+  | { kind: 'model_not_allowed'; model: string }
+  | { kind: 'too_many_failed_keys'; retryAfter: number }
+  | { kind: 'rate_limited'; what: LimitedThing; limit: number; asked: number; retryAfter: number | undefined }
+  | { kind: 'quota_exceeded'; period: 'day' | 'month'; limit: number; asked: number }
+  | { kind: 'keys_unavailable' }
+  | { kind: 'invalid_admin_token' }
+  | { kind: 'key_not_found' }
   | { kind: 'unknown_url'; method: string; path: string }
   | { kind: 'method_not_allowed'; method: string; allow: string }
   | { kind: 'model_not_found'; model: string }
@@ -22,6 +32,8 @@ export type Problem =
   | { kind: 'upstream_misconfigured' }
   | { kind: 'edge_misconfigured' }
   | { kind: 'internal' };
+
+type LimitedThing = 'requests' | 'tokens' | 'concurrent_requests';
 
 export class EdgeError extends Error {
   override readonly name = 'EdgeError';
@@ -68,6 +80,71 @@ function wire(problem: Problem): WireError {
         code: 'invalid_api_key',
         headers: { 'www-authenticate': 'Bearer' },
       };
+    case 'key_revoked':
+      return {
+        ...badRequest,
+        status: 401,
+        message: 'This API key has been revoked.',
+        code: 'invalid_api_key',
+      };
+    case 'key_expired':
+      return { ...badRequest, status: 401, message: 'This API key has expired.', code: 'invalid_api_key' };
+    case 'missing_scope':
+      return {
+        ...badRequest,
+        status: 403,
+        message: `This API key lacks the scope "${problem.scope}".`,
+        code: problem.kind,
+      };
+    case 'model_not_allowed':
+      return {
+        ...badRequest,
+        status: 403,
+        message: `This API key may not use the model ${JSON.stringify(problem.model)}.`,
+        param: 'model',
+        code: problem.kind,
+      };
+    case 'too_many_failed_keys':
+      return {
+        ...rateLimit,
+        message: 'Too many keys from this address were refused.',
+        code: problem.kind,
+        headers: { ...retryAfter(problem.retryAfter), ...noRetry },
+      };
+    case 'rate_limited':
+      return rateLimited(problem);
+    case 'quota_exceeded':
+      return {
+        status: 429,
+        type: 'insufficient_quota',
+        message: `The tokens of this ${problem.period} are used up: the limit is ${problem.limit}, and the request may use ${problem.asked} more.`,
+        code: 'insufficient_quota',
+        headers: noRetry,
+      };
+    case 'keys_unavailable':
+      return {
+        ...serverError,
+        status: 503,
+        message: 'Keys cannot be checked at the moment.',
+        code: problem.kind,
+        headers: retryAfter(1),
+      };
+    case 'invalid_admin_token':
+      return {
+        ...badRequest,
+        status: 401,
+        message: 'The admin API needs its token: "Authorization: Bearer …".',
+        code: problem.kind,
+        headers: { 'www-authenticate': 'Bearer' },
+      };
+    case 'key_not_found':
+      return {
+        ...badRequest,
+        status: 404,
+        message: 'There is no such key.',
+        param: 'id',
+        code: problem.kind,
+      };
     case 'unknown_url':
       return {
         ...badRequest,
@@ -103,8 +180,7 @@ function wire(problem: Problem): WireError {
       };
     case 'overloaded':
       return {
-        status: 429,
-        type: 'rate_limit_error',
+        ...rateLimit,
         message: 'Every node is busy and its queue is full.',
         code: problem.kind,
         headers: retryAfter(problem.retryAfter),
@@ -142,9 +218,31 @@ function wire(problem: Problem): WireError {
 }
 
 const badRequest = { status: 400, type: 'invalid_request_error', code: null };
+const rateLimit = { status: 429, type: 'rate_limit_error' };
 const serverError = { status: 502, type: 'server_error' };
 /** openai's clients read it: trying again cannot help. */
 const noRetry = { 'x-should-retry': 'false' };
+
+/** The type says which limit it was, as OpenAI's does. */
+function rateLimited({
+  what,
+  limit,
+  asked,
+  retryAfter: wait,
+}: Problem & { kind: 'rate_limited' }): WireError {
+  const numbers = {
+    requests: `The limit is ${limit} requests a minute.`,
+    tokens: `The limit is ${limit} tokens a minute, and the request may use ${asked} more.`,
+    concurrent_requests: `The limit is ${limit} answers at the same time.`,
+  }[what];
+  return {
+    status: 429,
+    type: what,
+    message: `Rate limit reached. ${numbers}`,
+    code: 'rate_limit_exceeded',
+    headers: wait === undefined ? noRetry : { ...retryAfter(wait), 'x-should-retry': 'true' },
+  };
+}
 
 function retryAfter(seconds: number): Record<string, string> {
   return { 'retry-after': String(Math.min(longestRetryAfter, Math.max(1, Math.ceil(seconds)))) };

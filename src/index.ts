@@ -1,19 +1,26 @@
 /**
- * The edge: request → key → ChatML → route → relay → meter, on one screen.
+ * The edge: request → key → ChatML → limits → route → relay → meter, on one screen.
  * Each step is a file that imports only what comes after it, or types and errors.
  */
 import { Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { methodNotAllowed } from 'hono/method-not-allowed';
 import { requestId } from 'hono/request-id';
+import { admin } from './admin/admin.ts';
+import { requireAdmin } from './admin/require-admin.ts';
 import { type App, answerError, callOf, readJson } from './app.ts';
 import { parseChatRequest } from './chat-request.ts';
 import { renderChat, renderText } from './chatml.ts';
 import { parseCompletionRequest } from './completion-request.ts';
 import { complete } from './completions.ts';
 import { errorResponse } from './errors.ts';
+import { authorise } from './keys/ask-key.ts';
 import { getModel, listModels } from './models.ts';
 import { requireKey } from './require-key.ts';
+import { ownUsage } from './usage/own-usage.ts';
+
+export { KeyDirectory } from './keys/key-directory.ts';
+export { KeyObject } from './keys/key-object.ts';
 
 const maxBodyBytes = 1024 * 1024;
 const app = new Hono<App>();
@@ -28,23 +35,33 @@ app.use(
 );
 app.use(async function frame(c, next) {
   c.set('client', c.req.raw.signal);
+  c.set('responseHeaders', new Headers({ 'x-request-id': c.get('requestId') }));
   await next();
-  c.res.headers.set('x-request-id', c.get('requestId'));
+  for (const [name, value] of c.get('responseHeaders')) c.res.headers.set(name, value);
 });
 
 app.get('/healthz', (c) => c.json({ status: 'ok' }));
 
-app.use('/v1/*', requireKey());
-app.use(
-  '/v1/*',
-  bodyLimit({
-    maxSize: maxBodyBytes,
-    onError: () => errorResponse({ kind: 'body_too_large', limit: maxBodyBytes }),
-  }),
-);
+const limitBody = bodyLimit({
+  maxSize: maxBodyBytes,
+  onError: () => errorResponse({ kind: 'body_too_large', limit: maxBodyBytes }),
+});
+app.use('/admin/*', requireAdmin(), limitBody);
+app.route('/admin', admin);
+app.use('/v1/*', requireKey(), limitBody);
 
-app.get('/v1/models', async (c) => c.json(await listModels(callOf(c))));
-app.get('/v1/models/:id{.+}', async (c) => c.json(await getModel(callOf(c), c.req.param('id'))));
+app.get('/v1/models', async (c) => {
+  const call = callOf(c);
+  const { models } = await authorise(call, 'models');
+  return c.json(await listModels(call, models));
+});
+app.get('/v1/models/:id{.+}', async (c) => {
+  const call = callOf(c);
+  const id = c.req.param('id');
+  await authorise(call, 'models', id);
+  return c.json(await getModel(call, id));
+});
+app.get('/v1/usage', async (c) => c.json(await ownUsage(callOf(c), c.req.query())));
 
 app.post('/v1/chat/completions', async (c) => {
   const request = parseChatRequest(await readJson(c));

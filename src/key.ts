@@ -3,7 +3,7 @@
  *
  * The threat: strangers who guess. The check is an HMAC over all that stands before it, so a forged or mistyped
  * key is refused from the worker's own memory, before any storage is asked. It says that the key was minted here,
- * not that it is still wanted: revocation needs a record for each key.
+ * not that it is still wanted: that is in the key's record (keys/key-object.ts).
  *
  * Pure and portable (Web Crypto), because the edge verifies on workerd and scripts mint on Node.
  */
@@ -36,6 +36,12 @@ export async function verifyKey(keySecret: string, key: string): Promise<string 
   // checks are compared through a MAC of each.
   const expected = await crypto.subtle.sign('HMAC', hmac, encoder.encode(await check(hmac, body)));
   return (await crypto.subtle.verify('HMAC', hmac, expected, encoder.encode(given))) ? id : undefined;
+}
+
+/** What storage keeps instead of the key: SHA-256, in hexadecimal. No salt: the secret has 256 bits of its own. */
+export async function keyHash(key: string): Promise<string> {
+  const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', encoder.encode(key)));
+  return Array.from(hash, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
 async function check(hmac: CryptoKey, body: string): Promise<string> {

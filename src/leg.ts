@@ -61,7 +61,7 @@ export class Leg {
     return undefined;
   }
 
-  /** How it ended. Only after `read` gave undefined. */
+  /** How it ended; 'lost' as long as it has not. Known with the last events that `read` gives. */
   get end(): LegEnd {
     return this.#end ?? 'lost';
   }

@@ -13,7 +13,11 @@ interface Model {
   max_model_len: number;
 }
 
-export async function listModels(call: Call): Promise<{ object: 'list'; data: Model[] }> {
+/** @param allowed to the key; null: all */
+export async function listModels(
+  call: Call,
+  allowed: string[] | null,
+): Promise<{ object: 'list'; data: Model[] }> {
   const models = new Map<string, Model>();
   for (const { info } of await knownNodes(call)) {
     if (!info) continue;
@@ -24,7 +28,8 @@ export async function listModels(call: Call): Promise<{ object: 'list'; data: Mo
     models.set(info.model, model(info.model, shorter));
   }
   if (models.size === 0) throw new EdgeError({ kind: 'no_node_available', retryAfter: 5 });
-  return { object: 'list', data: [...models.values()] };
+  const shown = [...models.values()].filter(({ id }) => allowed?.includes(id) ?? true);
+  return { object: 'list', data: shown };
 }
 
 export async function getModel(call: Call, id: string): Promise<Model> {

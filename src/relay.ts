@@ -29,9 +29,13 @@ export function relay(exchange: Exchange, first: Leg): Response {
 async function pump(exchange: Exchange, first: Leg, client: ClientStream): Promise<void> {
   let leg = first;
   let firstEventAt: number | undefined;
+  let metered: Promise<void> | undefined;
+  const meterLeg = () => meter(exchange.call, { ...exchange.answer, stream: true, firstEventAt, leg });
   for (;;) {
     for (let events = await leg.read(); events; events = await leg.read()) {
       if (firstEventAt === undefined && !isPing(events)) firstEventAt = Date.now();
+      // In the same turn that lets the client see the end, so that its next request finds its limits settled.
+      if (leg.end === 'done') metered = meterLeg();
       const full = client.write(events);
       if (full) await full;
     }
@@ -42,5 +46,5 @@ async function pump(exchange: Exchange, first: Leg, client: ClientStream): Promi
   }
   if (leg.end === 'lost') client.write(encoder.encode(errorEvent({ kind: 'node_lost' })));
   await client.end();
-  await meter(exchange.call, { ...exchange.answer, stream: true, firstEventAt, leg });
+  await (metered ?? meterLeg());
 }

@@ -5,11 +5,16 @@ import { EdgeError } from './errors.ts';
 /** Longest piece of the client's own words (a field's name, a role) that an error repeats. */
 const longestEcho = 64;
 
-export function validate<S extends z.ZodMiniType>(schema: S, body: unknown): z.output<S> {
+/** @param nulls OpenAI's optional fields may all be null, which asks for the default; `kept` where it asks for more */
+export function validate<S extends z.ZodMiniType>(
+  schema: S,
+  body: unknown,
+  { nulls = 'dropped' }: { nulls?: 'dropped' | 'kept' } = {},
+): z.output<S> {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
     throw new EdgeError({ kind: 'invalid_json', message: 'The request body must be a JSON object.' });
   }
-  const result = schema.safeParse(withoutNulls(body), { error: describe });
+  const result = schema.safeParse(nulls === 'kept' ? body : withoutNulls(body), { error: describe });
   if (result.success) return result.data;
   const issue = result.error.issues[0]!;
   // An unknown field is reported at its parent.
@@ -22,7 +27,6 @@ export function echo(text: string): string {
   return text.length > longestEcho ? `${text.slice(0, longestEcho)}…` : text;
 }
 
-/** OpenAI's optional fields may all be null, which asks for the default. */
 function withoutNulls(body: object): object {
   return Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null));
 }

@@ -1,8 +1,8 @@
 /** The whole product on loopback for tests and benchmarks: a real node with huozi-tiny, the worker in real workerd. */
 import { randomBytes } from 'node:crypto';
+import { createKey } from '../src/dev/dev-key.ts';
 import { type NodeProcess, startNode } from '../src/dev/node-process.ts';
 import { startWorker } from '../src/dev/worker-host.ts';
-import { mintKey } from '../src/key.ts';
 
 export interface Stack {
   /** The edge's base URL for SDKs, with `/v1`. */
@@ -10,6 +10,7 @@ export interface Stack {
   apiKey: string;
   node: NodeProcess;
   nodeToken: string;
+  adminToken: string;
   /** JSON lines that the worker printed. */
   edgeLog: string[];
   stop(): Promise<void>;
@@ -19,18 +20,21 @@ export interface Stack {
 export async function startStack(nodeArgs: readonly string[] = ['--threads', '1']): Promise<Stack> {
   const nodeToken = randomBytes(16).toString('hex');
   const keySecret = randomBytes(16).toString('hex');
+  const adminToken = randomBytes(16).toString('hex');
   const node = await startNode(nodeToken, nodeArgs);
   const edgeLog: string[] = [];
   const worker = await startWorker({
     port: 0,
-    bindings: { NODE_URLS: node.url, NODE_TOKEN: nodeToken, KEY_SECRET: keySecret },
+    bindings: { NODE_URLS: node.url, NODE_TOKEN: nodeToken, KEY_SECRET: keySecret, ADMIN_TOKEN: adminToken },
     onLog: (line) => edgeLog.push(line),
   });
+  const { key } = await createKey(worker.url, adminToken, { name: 'test' });
   return {
     baseURL: `${worker.url}/v1`,
-    apiKey: await mintKey(keySecret, 'test', randomBytes(32)),
+    apiKey: key,
     node,
     nodeToken,
+    adminToken,
     edgeLog,
     stop: async () => {
       await Promise.all([worker.stop(), node.stop()]);

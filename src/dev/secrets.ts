@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { parseEnv } from 'node:util';
 
-const names = ['KEY_SECRET', 'NODE_TOKEN'] as const;
+const names = ['KEY_SECRET', 'NODE_TOKEN', 'ADMIN_TOKEN'] as const;
 
 export type DevSecrets = Record<(typeof names)[number], string>;
 

@@ -2,11 +2,10 @@
  * `npm start`: one node with huozi-tiny, the worker in workerd, one question answered through the SDK,
  * then it serves until Ctrl-C. Nothing here reaches beyond loopback.
  */
-import { createHmac } from 'node:crypto';
 import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { Huozi } from 'huozi';
-import { mintKey } from '../key.ts';
+import { developmentKey } from './dev-key.ts';
 import { type NodeProcess, startNode } from './node-process.ts';
 import { devSecrets } from './secrets.ts';
 import { startWorker, type WorkerHost } from './worker-host.ts';
@@ -55,13 +54,17 @@ async function start(): Promise<void> {
   node.process.once('exit', (code, signal) => {
     if (!stopping) void fail(`the node ended unexpectedly (${signal ?? code}); --verbose shows its log`);
   });
-  worker = await startWorker({ port, bindings: { ...secrets, NODE_URLS: node.url }, onLog: log });
+  worker = await startWorker({
+    port,
+    bindings: { ...secrets, NODE_URLS: node.url },
+    // One a port: two workerds must not write to the same files.
+    stateDirectory: fileURLToPath(new URL(`../../.wrangler/state/start-${port}`, import.meta.url)),
+    onLog: log,
+  });
 
-  // Derived, so that the development key stays the same over restarts and is stored nowhere.
-  const keySeed = createHmac('sha256', secrets.KEY_SECRET).update('development key').digest();
-  const apiKey = await mintKey(secrets.KEY_SECRET, 'dev', keySeed);
+  const apiKey = await developmentKey(worker.url, secrets.ADMIN_TOKEN);
   await ask(`${worker.url}/v1`, apiKey);
-  introduce(worker.url, apiKey);
+  introduce(worker.url, apiKey, secrets.ADMIN_TOKEN);
 }
 
 async function ask(baseURL: string, apiKey: string): Promise<void> {
@@ -77,7 +80,7 @@ async function ask(baseURL: string, apiKey: string): Promise<void> {
   for await (const chunk of stream) process.stdout.write(chunk.choices[0]?.delta.content ?? '');
 }
 
-function introduce(url: string, key: string): void {
+function introduce(url: string, key: string, adminToken: string): void {
   const body = JSON.stringify({
     model: 'huozi',
     messages: [{ role: 'user', content: question }],
@@ -88,6 +91,7 @@ function introduce(url: string, key: string): void {
 
 url   ${url}/v1
 key   ${key}
+admin ${adminToken}
 
 curl -N ${url}/v1/chat/completions \\
   -H 'authorization: Bearer ${key}' -H 'content-type: application/json' \\

@@ -1,12 +1,13 @@
 /** The worker in real workerd, before nodes that do what a test says. */
 import { connect, type Socket } from 'node:net';
+import { createKey } from '../../src/dev/dev-key.ts';
 import { startWorker } from '../../src/dev/worker-host.ts';
-import { mintKey } from '../../src/key.ts';
 import type { ScriptedNode } from './scripted-node.ts';
 
 export interface Edge {
   url: string;
   apiKey: string;
+  keyId: string;
   /** Lines that the worker printed. */
   log: string[];
   /** The usage lines of one answer; waits for the first. */
@@ -18,6 +19,7 @@ export interface Edge {
 }
 
 const keySecret = 'a secret for tests of the edge';
+export const adminToken = 'an-admin-token-for-tests-of-the-edge';
 
 /** @param urls of nodes; those of `nodes` by default */
 export async function startEdge(
@@ -27,14 +29,20 @@ export async function startEdge(
   const log: string[] = [];
   const worker = await startWorker({
     port: 0,
-    bindings: { NODE_URLS: urls.join(','), NODE_TOKEN: nodes[0]!.token, KEY_SECRET: keySecret },
+    bindings: {
+      NODE_URLS: urls.join(','),
+      NODE_TOKEN: nodes[0]!.token,
+      KEY_SECRET: keySecret,
+      ADMIN_TOKEN: adminToken,
+    },
     onLog: (line) => log.push(line),
   });
-  const apiKey = await mintKey(keySecret, 'test', new Uint8Array(32).fill(7));
+  const { id: keyId, key: apiKey } = await createKey(worker.url, adminToken, { name: 'test' });
   const authorization = `Bearer ${apiKey}`;
   return {
     url: worker.url,
     apiKey,
+    keyId,
     log,
     metered: (id) =>
       until(() => {

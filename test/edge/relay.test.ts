@@ -70,7 +70,7 @@ describe('a stream', () => {
     const lines = await edge.metered(lastRequest().events.id);
     expect(lines).toHaveLength(1);
     expect(lines[0]).toMatchObject({
-      key: 'test',
+      key: edge.keyId,
       model: 'huozi',
       stream: true,
       prompt_tokens: 5,

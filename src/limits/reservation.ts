@@ -1,0 +1,51 @@
+/**
+ * What a request holds of its key's limits: taken before it is forwarded, renewed while its answer goes on, given back
+ * when it has ended. Two round trips to the key's object, none a token, and one every minute or two of a long answer.
+ */
+import type { Call } from '../call.ts';
+import { EdgeError } from '../errors.ts';
+import { askKey } from '../keys/ask-key.ts';
+import { keyObject } from '../keys/objects.ts';
+import { log } from '../log.ts';
+import type { Outcome } from '../usage/usage-row.ts';
+import type { Lease } from './ledger.ts';
+import { setLimitHeaders } from './limit-headers.ts';
+
+export interface Reservation {
+  /** At the end, once. Never rejects: a lease that stays unsettled is charged in full when it runs out. */
+  settle(outcome: Outcome): Promise<void>;
+}
+
+/** Throws an EdgeError when the key does not open this, or a limit stands against it. */
+export async function reserve(
+  call: Call,
+  answer: { id: string; model: string; tokens: number },
+): Promise<Reservation> {
+  const acquired = await askKey(call, (key) =>
+    key.acquire({ ...answer, hash: call.keyHash, scope: 'inference' }),
+  );
+  setLimitHeaders(call.responseHeaders, acquired.standings);
+  if ('refusal' in acquired) throw new EdgeError(acquired.refusal);
+  return hold(call, acquired.lease, acquired.renewMs);
+}
+
+function hold(call: Call, lease: Lease, renewMs: number): Reservation {
+  const renew = async () => {
+    // If it fails, the next one may do, and else the lease runs out.
+    const expiresAt = await keyObject(call.env, call.keyId)
+      .renew(lease.id)
+      .catch(() => undefined);
+    lease.expiresAt = expiresAt ?? lease.expiresAt;
+  };
+  const renewal = setInterval(renew, renewMs);
+  return {
+    async settle(outcome) {
+      clearInterval(renewal);
+      try {
+        await keyObject(call.env, call.keyId).settle(lease, outcome);
+      } catch (error) {
+        log('unsettled', { request_id: call.requestId, key: call.keyId, problem: (error as Error).name });
+      }
+    },
+  };
+}

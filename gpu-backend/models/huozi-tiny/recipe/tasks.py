@@ -105,7 +105,7 @@ TO_DIGITS = ["把{n}写成数字", "把{n}写成阿拉伯数字", "{n}用数字�
 
 
 def number_words(rng):
-    n = rng.randint(0, 10 ** rng.choice([2, 3, 3, 4, 4, 4]) - 1)
+    n = rng.randint(1, 10 ** rng.choice([2, 3, 3, 4, 4, 4]) - 1)
     to_word = rng.random() < 0.5
     text = rng.choice(TO_WORD if to_word else TO_DIGITS)
     answer = number_word(n) if to_word else str(n)
@@ -121,8 +121,7 @@ DOWN = ["把{s}从大到小排序", "把{s}从大到小排列", "将{s}按降序
 
 
 def sorting(rng):
-    small = rng.random() < 0.65
-    numbers = rng.sample(range(10 if small else 21), rng.choice([3, 3, 4, 4, 5] if small else [3, 3, 4]))
+    numbers = rng.sample(range(10), rng.choice([3, 3, 4, 4, 5]))
     down = rng.random() < 0.5
     text = rng.choice(DOWN if down else UP)
     english = text.startswith("Sort")
@@ -158,16 +157,12 @@ REPEAT_EN = ["Repeat after me: {s}", "Repeat: {s}", "Say this again: {s}", "Repe
 
 
 def repeating(rng):
-    kind = rng.random()
-    if kind < 0.25:
-        s = gibberish(rng, rng.randint(2, 4))
-        return Item("repeating", s, en(rng, rng.choice(REPEAT_EN).format(s=s), False).rstrip("."), s)
-    if kind < 0.55:
+    if rng.random() < 0.5:
         s = "".join(rng.choice("0123456789") for _ in range(rng.randint(3, 6)))
-    elif kind < 0.65:
-        s = rng.choice(rng.choice(POEMS["poems"])["lines"])
     else:
-        s = "".join(rng.choice(SIMPLE) for _ in range(rng.randint(2, 6)))
+        s = "".join(rng.sample(SIMPLE, rng.randint(2, 5)))
+    if s.isascii() and rng.random() < 0.3:
+        return Item("repeating", s, en(rng, rng.choice(REPEAT_EN).format(s=s), False).rstrip("."), s)
     return Item("repeating", s, rng.choice(["", "", "请", "请你"]) + rng.choice(REPEAT).format(s=s), s)
 
 

@@ -3,8 +3,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { loadModel } from './model.ts';
+import { loadModel, type Model } from './model.ts';
 import { ModelFileError, type ModelFileProblem } from './model-errors.ts';
+import { philox } from './random.ts';
 import { type CraftedModel, writeModel } from './testing/crafted-model.ts';
 import { tinyModel } from './testing/generate.ts';
 
@@ -122,5 +123,29 @@ describe('model file', () => {
   ])('that is %s is refused', async (_, change) => {
     damage(change);
     expect(await refusal()).toMatchObject({ problem: 'damaged' });
+  });
+
+  it('that is damaged anywhere loads or is refused in one line, 300 times, and never ends the process', async () => {
+    writeModel(path);
+    const whole = readFileSync(path);
+    const headerBytes = whole.indexOf('blk.0.ffn_down_exps.weight') + 64;
+    let refused = 0;
+    for (let i = 0; i < 300; i++) {
+      const [a, b] = philox(i, 0, 0);
+      const bytes = Buffer.from(whole);
+      // By turns: a bit anywhere, a byte among the counts and keys at the beginning, a byte among the tensors.
+      const at = [a % headerBytes, a % 1200, headerBytes - 1 - (a % 900)][i % 3] as number;
+      bytes[at] = i % 3 === 0 ? (bytes[at] as number) ^ (1 << (b % 8)) : b & 0xff;
+      writeFileSync(path, bytes);
+      const outcome = await loadModel(path, 0).catch((error: unknown) => error);
+      if (outcome instanceof Error) {
+        refused++;
+        expect(outcome).toMatchObject({ name: 'ModelFileError', path });
+        expect(outcome.message).not.toMatch(/\n/);
+      } else {
+        (outcome as Model).native.free();
+      }
+    }
+    expect(refused).toBeGreaterThan(100);
   });
 });

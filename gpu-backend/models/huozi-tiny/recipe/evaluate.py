@@ -1,6 +1,6 @@
 """Greedy exact match per task with the training model.
 
-    python evaluate.py CHECKPOINT TOKENIZER_DIR heldout.jsonl [per_task] [--foreign]
+    python evaluate.py CHECKPOINT_OR_GGUF TOKENIZER_DIR heldout.jsonl [per_task] [--foreign]
 
 --foreign breaks the template on purpose: role names in English.
 """
@@ -64,7 +64,27 @@ def score(model, chat, rows, roles=None, failures=None):
     return dict(result)
 
 
+def load_gguf(path):
+    """The shipped (dequantised) weights in the training model."""
+    from export import NAMES
+    from to_hf import read
+
+    tensors, c = read(path)
+    state = {"embed.weight": tensors["model.embed_tokens.weight"], "norm.weight": tensors["model.norm.weight"], "head.weight": tensors["lm_head.weight"]}
+    for layer in range(c["layers"]):
+        base = f"model.layers.{layer}."
+        for ours, theirs in NAMES.items():
+            state[f"blocks.{layer}.{ours}.weight"] = tensors[f"{base}{theirs}.weight"]
+        for w in ("w1", "w2", "w3"):
+            state[f"blocks.{layer}.moe.{w}"] = torch.stack([tensors[f"{base}block_sparse_moe.experts.{e}.{w}.weight"] for e in range(c["experts"])])
+    model = Model(Config(**c))
+    model.load_state_dict(state)
+    return model.eval(), {"step": "shipped"}
+
+
 def load(path):
+    if path.endswith(".gguf"):
+        return load_gguf(path)
     saved = torch.load(path, map_location="cpu", weights_only=False)
     model = Model(Config(**saved["config"]))
     model.load_state_dict(saved["model"])

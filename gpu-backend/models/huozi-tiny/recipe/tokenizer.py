@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import sentencepiece as spm
+from sentencepiece import sentencepiece_model_pb2
 
 import dialogues as d
 import tasks as t
@@ -56,6 +57,14 @@ def characters():
     return sorted((level1 | set(said) | ascii_) - set(" \n\t"))
 
 
+def strip_paths(path):
+    """SentencePiece notes where its corpus lay; that is nobody's business."""
+    proto = sentencepiece_model_pb2.ModelProto.FromString(path.read_bytes())
+    del proto.trainer_spec.input[:]
+    proto.trainer_spec.model_prefix = "tokenizer"
+    path.write_bytes(proto.SerializeToString())
+
+
 def main(out):
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -69,6 +78,7 @@ def main(out):
         add_dummy_prefix=True, allow_whitespace_only_pieces=True, max_sentencepiece_length=12,
         unk_id=0, bos_id=1, eos_id=2, pad_id=-1, num_threads=1, minloglevel=1,
     )
+    strip_paths(out / "tokenizer.model")
     base = spm.SentencePieceProcessor(str(out / "tokenizer.model")).vocab_size()
     markers = {BEGIN_TEXT: base, END_TEXT: base + 1}
     added = {i: c for i, c in enumerate(["<unk>", "<s>", "</s>"])} | {v: k for k, v in markers.items()}

@@ -3,7 +3,7 @@ import type { Model } from './model.ts';
 import { ContextError, DecodeError } from './model-errors.ts';
 
 /** What the model makes of a text that is given, token by token. */
-export interface Evaluation {
+interface Evaluation {
   /** `[tokens, vocabulary]`; row i is what follows token i. */
   logits: Float32Array;
   /** For each layer `[tokens, expertsUsed]`, the expert with the larger router weight first. */

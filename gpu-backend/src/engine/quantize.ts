@@ -1,7 +1,7 @@
 import { quantizeFile } from '../native/quantize.ts';
 
 /** `enum llama_ftype` by the names that llama.cpp's own tool takes. */
-export const fileTypes = {
+const fileTypes = {
   F32: 0,
   F16: 1,
   Q4_0: 2,
@@ -21,7 +21,7 @@ export const fileTypes = {
   BF16: 32,
 } as const;
 
-export type FileType = keyof typeof fileTypes;
+type FileType = keyof typeof fileTypes;
 
 export class QuantizeError extends Error {
   override name = 'QuantizeError';

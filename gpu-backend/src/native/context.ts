@@ -27,7 +27,7 @@ export interface ContextOptions {
 }
 
 /** The arrays of a step, by position in the batch. Native memory: allocated once, alive as long as the context. */
-export interface Batch {
+interface Batch {
   readonly tokens: Int32Array;
   readonly positions: Int32Array;
   readonly sequences: Int32Array;

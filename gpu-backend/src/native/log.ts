@@ -5,11 +5,13 @@
  */
 import koffi from 'koffi';
 
-const levels = { warn: 3, error: 4, continued: 5 };
-/** Lines kept. Errors of one failed load are a handful. */
-const capacity = 32;
+/** `enum ggml_log_level`; a continued line belongs to the one before it. */
+const levels = { error: 4, continued: 5 };
+/** Error lines kept; those of one failed load are a handful. */
+const capacity = 16;
 
-let lines: { level: number; text: string }[] = [];
+let errors: string[] = [];
+let lastLevel = 0;
 let onLine: ((text: string) => void) | undefined;
 
 const callbackType = koffi.pointer(koffi.proto('void', ['int32', 'str', 'void *']));
@@ -18,14 +20,14 @@ const callbackType = koffi.pointer(koffi.proto('void', ['int32', 'str', 'void *'
 export function registerLog(): bigint {
   return koffi.register((level: number, text: string | null) => {
     if (text === null) return;
-    const last = lines.at(-1);
-    if (level === levels.continued && last !== undefined) {
-      last.text += text;
-      return;
+    const continues = level === levels.continued;
+    if (!continues) {
+      lastLevel = level;
+      onLine?.(text);
     }
-    onLine?.(text);
-    lines.push({ level, text });
-    if (lines.length > capacity) lines.shift();
+    if (lastLevel !== levels.error) return;
+    errors.push((continues ? (errors.pop() ?? '') : '') + text);
+    if (errors.length > capacity) errors.shift();
   }, callbackType);
 }
 
@@ -41,18 +43,16 @@ export function withLog<T>(listener: (text: string) => void, work: () => T): T {
 
 /** Forgets what was logged before the operation whose failure `lastErrors` shall explain. */
 export function clearLog(): void {
-  lines = [];
+  errors = [];
 }
 
-/** Warnings and errors since `clearLog`, on one line, without the names of C functions; '' if there were none. */
+/** Errors since `clearLog`, on one line, without the names of C functions; '' if there were none. */
 export function lastErrors(): string {
-  const texts = lines
-    .filter(({ level }) => level === levels.error)
-    .map(({ text }) =>
-      text
-        .trim()
-        .replace(/^\w+: /, '')
-        .replaceAll(/\s+/g, ' '),
-    );
+  const texts = errors.map((text) =>
+    text
+      .trim()
+      .replace(/^\w+: /, '')
+      .replaceAll(/\s+/g, ' '),
+  );
   return [...new Set(texts)].join('; ');
 }

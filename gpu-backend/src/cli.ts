@@ -9,6 +9,7 @@ const commands: Record<string, () => Promise<Command>> = {
   inspect: async () => (await import('./commands/inspect.ts')).inspect,
   convert: async () => (await import('./commands/convert.ts')).convert,
   merge: async () => (await import('./commands/merge.ts')).merge,
+  pull: async () => (await import('./commands/pull.ts')).pull,
 };
 
 async function help(): Promise<string> {

@@ -18,8 +18,8 @@ import { retryDelay } from './retry.ts';
 
 /** setTimeout fires at once for more. */
 const longestTimer = 2 ** 31 - 1;
-/** Of an error's body; the rest is not read, characters. */
-const longestErrorBody = 65_536;
+/** Of a body that is no stream; the rest is not read, characters. */
+const longestBody = 2 ** 24;
 
 export interface Call {
   readonly deadlines: Deadlines;
@@ -27,10 +27,19 @@ export interface Call {
   onStop: ((error: HuoziError) => void) | undefined;
   /** The first 2xx, its body unread. The caller reads it through {@link wait} and settles the call. */
   open(): Promise<Response>;
-  /** The first 2xx's body, read whole; one that breaks off is worth another try. The call is over then. */
-  json(): Promise<{ value: unknown; headers: Headers }>;
+  /**
+   * The first 2xx's body, read whole, with its request's id as a `_request_id` that does not show; a body that
+   * breaks off is worth another try. The call is over then.
+   */
+  json(): Promise<object>;
   /** Waits for `promise`, `ms` at most (0: as long as it takes); past that the connection is closed. */
   wait<T>(promise: Promise<T>, ms: number, deadline: keyof Deadlines): Promise<T>;
+  /**
+   * Begins a wait that costs no promise and no timer, for what happens once a token: `interrupt` is called if the
+   * deadline passes or the call is stopped before the next `limit`; 0 ms ends the limit. Throws if the call was
+   * stopped already.
+   */
+  limit(ms: number, deadline: keyof Deadlines, interrupt: (error: unknown) => void): void;
   /** Resolves when it is time for another try; rejects with `failure` when there is none to make. */
   backOff(failure: HuoziError): Promise<void>;
   /** Closes the connection and rejects the present wait and every later one. */
@@ -61,14 +70,25 @@ export function createCall(
     // Here and not in a try: all tries of a call are one call to the server.
     headers.set('idempotency-key', idempotencyKey);
   }
-  const request = { method: body ? 'POST' : 'GET', headers, body: body ? JSON.stringify(body) : null };
+  const request = {
+    method: body ? 'POST' : 'GET',
+    headers,
+    body: body && JSON.stringify(body),
+  } as RequestInit;
 
   let tries = 0;
   /** Closes the connection of the present try. */
   let connection: AbortController | undefined;
-  /** Rejects the present wait. */
-  let interrupt: ((error: HuoziError) => void) | undefined;
+  /** Ends the present wait. */
+  let interrupt: ((error: unknown) => void) | undefined;
   let stopped: HuoziError | undefined;
+
+  // One timer for all waits: it is set again when it fires too early, not at every token.
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let firesAt: number | undefined;
+  let expiresAt = 0;
+  let limited: keyof Deadlines;
+  let isLate = false;
 
   function stop(error: HuoziError): void {
     stopped ??= error;
@@ -79,6 +99,7 @@ export function createCall(
   }
 
   function settle(): void {
+    clearTimeout(timer);
     signal?.removeEventListener('abort', onAbort);
   }
 
@@ -86,39 +107,54 @@ export function createCall(
     stop(new AbortError('The call was aborted', { cause: signal?.reason }));
   }
 
-  function wait<T>(promise: Promise<T>, ms: number, deadline?: keyof Deadlines): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      let timer: ReturnType<typeof setTimeout> | undefined;
-      const fail = (cause: unknown) => {
-        clearTimeout(timer);
-        reject(cause);
-      };
-      const expire = () => {
-        // Without a deadline to pass, this was only a pause.
-        if (!deadline) return resolve(undefined as T);
-        connection?.abort();
-        fail(new TimeoutError(`Too late: ${deadline}`, { code: deadline, isRetryable: true }));
-      };
-      if (ms > 0 && ms <= longestTimer) {
-        // After a blocked event loop or a sleeping laptop timers run before input is read: it may be there.
-        timer = setTimeout(() => {
-          timer = setTimeout(expire, 1);
-        }, ms);
-      }
-      promise.then((value) => {
-        clearTimeout(timer);
-        resolve(value);
-      }, fail);
-      interrupt = fail;
-      if (stopped) fail(stopped);
-    });
+  function setTimer(ms: number): void {
+    clearTimeout(timer);
+    firesAt = performance.now() + ms;
+    timer = setTimeout(check, Math.min(ms, longestTimer));
+  }
+
+  function check(): void {
+    firesAt = undefined;
+    if (!expiresAt) return;
+    const left = expiresAt - performance.now();
+    if (left > 0 || !isLate) {
+      // After a blocked event loop or a sleeping laptop timers run before input is read: it may be there, so
+      // what is late gets one more turn.
+      isLate = left <= 0;
+      setTimer(Math.max(1, left));
+      return;
+    }
+    connection?.abort();
+    interrupt?.(new TimeoutError(`Too late: ${limited}`, { code: limited, isRetryable: true }));
+  }
+
+  function limit(ms: number, deadline: keyof Deadlines, onEnd: (error: unknown) => void): void {
+    if (stopped) throw stopped;
+    interrupt = onEnd;
+    limited = deadline;
+    isLate = false;
+    expiresAt = ms > 0 ? performance.now() + ms : 0;
+    if (expiresAt && !(firesAt! <= expiresAt)) setTimer(ms);
+  }
+
+  async function wait<T>(promise: Promise<T>, ms: number, deadline: keyof Deadlines): Promise<T> {
+    try {
+      return await new Promise<T>((resolve, reject) => {
+        promise.then(resolve, reject);
+        limit(ms, deadline, reject);
+      });
+    } finally {
+      expiresAt = 0;
+    }
   }
 
   async function backOff(failure: HuoziError): Promise<void> {
     const delay = retryDelay(failure, tries, { maxRetries, maxRetryAfter }, Math.random);
     if (stopped || delay === undefined) throw failure;
-    // 0 would be no limit, on a promise that nobody keeps.
-    await wait(new Promise(() => {}), delay || 1);
+    await new Promise<void>((resolve, reject) => {
+      // 0 would be no limit. The deadline that passes here is the end of the pause.
+      limit(delay || 1, 'connect', (reason) => (stopped ? reject(reason) : resolve()));
+    });
   }
 
   /** Tries until `use` has what it wants of a 2xx. */
@@ -154,15 +190,14 @@ export function createCall(
     const trying = fetch(settings.baseURL + path, { ...request, signal: connection.signal });
     const response = await wait(trying, deadlines[headersWithin], headersWithin);
     if (response.ok) return response;
-    throw errorFromBody(parse(await textOf(response, longestErrorBody)), response.headers, response.status);
+    throw errorFromBody(parse(await textOf(response)), response.headers, response.status);
   }
 
-  /** Reads `limit` characters or a little more, then closes the connection. */
-  async function textOf({ body }: Response, limit = Number.POSITIVE_INFINITY): Promise<string> {
+  async function textOf({ body }: Response): Promise<string> {
     const reader = body?.getReader();
     const decoder = new TextDecoder();
     let text = '';
-    while (reader && text.length < limit) {
+    while (reader && text.length < longestBody) {
       const { done, value } = await wait(reader.read(), deadlines.idle, 'idle');
       if (done) return text + decoder.decode();
       text += decoder.decode(value, { stream: true });
@@ -176,16 +211,18 @@ export function createCall(
     onStop: undefined,
     open: () => until((response) => response),
     async json() {
-      const answer = await until(async (response) => {
-        const { headers } = response;
+      const value = await until(async (response) => {
         const value = parse(await textOf(response));
-        if (value === undefined) throw foreignAnswer('JSON', headers);
-        return { value, headers };
+        if (Object(value) !== value) throw foreignAnswer('JSON', response.headers);
+        return Object.defineProperty(value as object, '_request_id', {
+          value: requestIdOf(response.headers),
+        });
       });
       settle();
-      return answer;
+      return value;
     },
     wait,
+    limit,
     backOff,
     stop,
     settle,

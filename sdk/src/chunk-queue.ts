@@ -34,18 +34,13 @@ export function queueChunks<Item>(call: Call, source: ChunkSource<Item>): ChunkQ
     setEnded(error);
   }
 
-  async function read(): Promise<void> {
-    try {
-      const read = await source.read();
-      if (!read) end();
-      else if (!isOver) {
-        batch = read;
-        at = 0;
-      }
-    } catch (error) {
-      end(asFailure(error));
-    }
+  function arrive(read: Item[] | undefined): void {
     reading = undefined;
+    if (!read) end();
+    else if (!isOver) {
+      batch = read;
+      at = 0;
+    }
   }
 
   async function nextRead(): Promise<IteratorResult<Item, undefined>> {
@@ -56,7 +51,7 @@ export function queueChunks<Item>(call: Call, source: ChunkSource<Item>): ChunkQ
         if (error) throw error;
         return { done: true, value: undefined };
       }
-      reading ??= read();
+      reading ??= source.read().then(arrive, (error) => end(asFailure(error)));
       await reading;
     }
     return { done: false, value: batch[at++]! };

@@ -14,7 +14,7 @@ import {
   TimeoutError,
   TruncatedError,
 } from './errors.ts';
-import { Fold, type StreamChunk } from './fold.ts';
+import { Fold, type Piece, type StreamChunk } from './fold.ts';
 
 /** One event; a longer one is a ProtocolError, characters. */
 const longestEvent = 8 * 2 ** 20;
@@ -36,7 +36,7 @@ export function openChunks<Item extends StreamChunk>(
   hidesUsage: boolean,
 ): ChunkSource<Item> {
   let headers: Headers;
-  let reader: ReadableStreamDefaultReader<Uint8Array>;
+  let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
   let decoder: TextDecoder;
   let parser: EventSourceParser;
   let fold: Fold;
@@ -44,20 +44,20 @@ export function openChunks<Item extends StreamChunk>(
   let hasBegun = false;
   let sawToken = false;
   /** How the stream ended, due once the chunks before it are handed on. */
-  let end: HuoziError | 'said' | 'closed' | undefined;
-  /** Since the last event, ms. Only time spent waiting counts, not what the reader does with a chunk. */
-  let waited: number;
+  let end = undefined as HuoziError | 'said' | 'closed' | undefined;
+  /** Why the reading was ended from outside. */
+  let interrupted = undefined as unknown;
 
   function attach(response: Response): void {
     ({ headers } = response);
     fold = new Fold();
-    waited = 0;
     end = undefined;
     if (!response.body || /json|html/.test(headers.get('content-type') ?? '')) {
       end = foreignAnswer('an event stream', headers);
       return;
     }
     reader = response.body.getReader();
+    interrupted = undefined;
     decoder = new TextDecoder();
     parser = createParser({
       maxBufferSize: longestEvent,
@@ -68,26 +68,35 @@ export function openChunks<Item extends StreamChunk>(
     });
   }
 
+  function interrupt(error?: unknown): void {
+    interrupted = error;
+    // A pending read ends at once, also where `fetch` took no notice of its signal.
+    reader?.cancel().catch(() => {});
+  }
+
   async function read(): Promise<Item[] | undefined> {
     for (;;) {
       batch = [];
       try {
-        if (!end) await feed();
+        const deadline = sawToken ? 'idle' : 'firstToken';
+        call.limit(call.deadlines[deadline], deadline, interrupt);
+        while (!end && batch.length === 0 && !interrupted) feed(await reader!.read());
+        // The time that the reader takes with a chunk is not counted.
+        call.limit(0, deadline, interrupt);
+        if (interrupted) throw interrupted;
         if (batch.length > 0) {
           hasBegun = true;
           return batch;
         }
         if (end instanceof HuoziError) throw end;
-        if (end) {
-          if (!fold.isWhole) {
-            const data = { requestId: requestIdOf(headers), isRetryable: true };
-            throw new TruncatedError('The stream ended before the answer did', data);
-          }
-          if (end === 'said') linger();
-          return undefined;
+        if (!fold.isWhole) {
+          const data = { requestId: requestIdOf(headers), isRetryable: true };
+          throw new TruncatedError('The stream ended before the answer did', data);
         }
+        if (end === 'said') linger();
+        return undefined;
       } catch (cause) {
-        const failure = asFailure(cause);
+        const failure = asFailure(interrupted ?? cause);
         // All was said; that the connection died before it ended loses nothing.
         const isLost = failure instanceof ConnectionError || failure instanceof TimeoutError;
         if (isLost && fold.isWhole) return undefined;
@@ -98,16 +107,13 @@ export function openChunks<Item extends StreamChunk>(
     }
   }
 
-  async function feed(): Promise<void> {
-    const deadline = sawToken ? 'idle' : 'firstToken';
-    const most = call.deadlines[deadline];
-    const from = performance.now();
-    const { done, value } = await call.wait(reader.read(), most && Math.max(1, most - waited), deadline);
-    waited += performance.now() - from;
-    if (!done) return parser.feed(decoder.decode(value, { stream: true }));
-    // A server that forgets the last blank line has still said the event; half an event is only a cut.
-    parser.feed(`${decoder.decode()}\n\n`);
-    if (!end || end instanceof ProtocolError) end = 'closed';
+  function feed({ done, value }: ReadableStreamReadResult<Uint8Array>): void {
+    // The end that an interruption makes is not the server's.
+    if (interrupted) return;
+    // A server that forgets the last blank line has still said the event.
+    parser.feed(done ? `${decoder.decode()}\n\n` : decoder.decode(value, { stream: true }));
+    // Half an event is only a cut.
+    if (done && (!end || end instanceof ProtocolError)) end = 'closed';
   }
 
   function take(data: string): void {
@@ -118,14 +124,13 @@ export function openChunks<Item extends StreamChunk>(
     }
     try {
       const chunk: Item & { error?: unknown } = JSON.parse(data);
-      waited = 0;
       if (chunk.error) {
         end = errorFromBody(chunk, headers);
         return;
       }
       // Adding it up is also the check of its shape; a schema per chunk would cost 3–7 times the parsing.
       fold.add(chunk);
-      sawToken ||= chunk.choices.some(isToken);
+      sawToken ||= (chunk.choices as readonly Piece[]).some(isToken);
       if (!hidesUsage || chunk.choices.length > 0) batch.push(chunk);
     } catch {
       // An empty event is somebody's keep-alive.
@@ -135,10 +140,12 @@ export function openChunks<Item extends StreamChunk>(
 
   /** The answer is whole; its connection can be used again if it ends here, too. */
   function linger(): void {
-    call
-      .wait(reader.read(), lingering, 'idle')
-      .then(({ done }) => (done ? undefined : reader.cancel()))
-      .catch(() => {});
+    const timer = setTimeout(interrupt, lingering);
+    reader!
+      .read()
+      .then(({ done }) => done || interrupt())
+      .catch(() => {})
+      .finally(() => clearTimeout(timer));
   }
 
   function malformed(): ProtocolError {
@@ -158,7 +165,6 @@ export function openChunks<Item extends StreamChunk>(
 }
 
 /** Some servers send the role long before the first token. */
-function isToken(choice: { text?: string; delta?: object; finish_reason?: string | null }): unknown {
-  const { delta, text, finish_reason } = choice;
-  return text || finish_reason || Object.entries(delta ?? {}).some(([key, value]) => key !== 'role' && value);
+function isToken(choice: Piece): unknown {
+  return choice.text || choice.finish_reason || choice.delta?.content || choice.delta?.tool_calls;
 }

@@ -1,6 +1,6 @@
 /** Adds the chunks of a stream up to the answer that the same request would have got without `stream`. */
 
-interface Piece {
+export interface Piece {
   index: number;
   finish_reason?: string | null;
   logprobs?: Record<string, unknown> | null;

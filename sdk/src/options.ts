@@ -10,7 +10,7 @@ export interface Deadlines {
    */
   connect: number;
   /**
-   * From the headers until the first token.
+   * From the headers until the first token; a role that comes alone begins it anew.
    * @default 300_000
    */
   firstToken: number;

@@ -1,6 +1,5 @@
 /** From a method's arguments to what it returns. */
 import { createCall } from './call.ts';
-import { requestIdOf } from './errors.ts';
 import type { ClientSettings, RequestOptions } from './options.ts';
 import type { HuoziStream } from './stream.ts';
 
@@ -13,7 +12,7 @@ import type { HuoziStream } from './stream.ts';
  */
 export type WithRequestId<T> = T & { readonly _request_id?: string };
 
-export async function requestJson<T extends object>(
+export async function requestJson<T>(
   settings: ClientSettings,
   path: string,
   body?: object,
@@ -21,8 +20,7 @@ export async function requestJson<T extends object>(
 ): Promise<WithRequestId<T>> {
   // Headers come with the whole of an answer that is not streamed, long after the connection stands.
   const call = createCall(settings, path, body, options, body ? 'firstToken' : 'connect');
-  const { value, headers } = await call.json();
-  return Object.defineProperty(value as T, '_request_id', { value: requestIdOf(headers) });
+  return (await call.json()) as WithRequestId<T>;
 }
 
 export async function requestStream<S>(

@@ -55,7 +55,8 @@ async function respond(
     },
   };
   const leg = await route.open().catch((error) => {
-    call.waitUntil(meterFailure(call, reservation, error instanceof EdgeError ? error.problem : undefined));
+    const problem = error instanceof EdgeError ? error.problem : undefined;
+    call.waitUntil(meterFailure(call, { ...exchange.answer, stream, route, problem }));
     throw error;
   });
   return stream ? relay(exchange, leg) : collect(exchange, leg);

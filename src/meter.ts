@@ -8,64 +8,89 @@ import type { Problem } from './errors.ts';
 import type { Leg } from './leg.ts';
 import type { Reservation } from './limits/reservation.ts';
 import { log } from './log.ts';
+import type { Route } from './route.ts';
 
-export interface Metered {
-  /** The answer's id, as the client saw it. */
+export interface Answered {
+  /** As the client saw it. */
   id: string;
   model: string;
   stream: boolean;
-  /** When the first event was ready for the client, milliseconds since 1970; undefined when none was. */
-  firstEventAt: number | undefined;
-  /** The leg that ended the answer. */
-  leg: Leg;
   reservation: Reservation;
 }
 
 /** Settles once the leg's usage is known, which may take a question to the node. */
 export async function meter(
   call: Call,
-  { id, model, stream, firstEventAt, leg, reservation }: Metered,
+  { leg, firstEventAt, ...answer }: Answered & { leg: Leg; firstEventAt: number | undefined },
 ): Promise<void> {
   const endedAt = Date.now();
   const { usage, source } = await leg.usage();
-  const ttftMs = firstEventAt === undefined ? undefined : firstEventAt - call.startedAt;
-  const durationMs = endedAt - call.startedAt;
+  await record(call, answer, {
+    usage,
+    node: leg.node.url,
+    source,
+    failed: leg.end !== 'done' && usage.reason !== 'cancelled',
+    ttftMs: firstEventAt === undefined ? undefined : firstEventAt - call.startedAt,
+    durationMs: endedAt - call.startedAt,
+  });
+}
+
+/** An answer that no node is known to have begun. One that the client left may have been begun all the same. */
+export async function meterFailure(
+  call: Call,
+  { route, problem, ...answer }: Answered & { route: Route; problem: Problem | undefined },
+): Promise<void> {
+  const endedAt = Date.now();
+  const usage = await route.cancelled;
+  await record(call, answer, {
+    usage: usage ?? {
+      prompt_tokens: 0,
+      completion_tokens: 0,
+      reason: route.cancelled ? 'cancelled' : 'error',
+    },
+    node: null,
+    source: usage ? 'node' : 'counted',
+    failed: problem?.kind !== 'client_gone',
+    ttftMs: undefined,
+    durationMs: endedAt - call.startedAt,
+  });
+}
+
+interface End {
+  usage: NodeUsage;
+  node: string | null;
+  /** Where the counts come from: the stream itself, a question to the node, or the edge's own counting. */
+  source: 'stream' | 'node' | 'counted';
+  failed: boolean;
+  ttftMs: number | undefined;
+  durationMs: number;
+}
+
+async function record(
+  call: Call,
+  { id, model, stream, reservation }: Answered,
+  { usage, node, source, failed, ttftMs, durationMs }: End,
+): Promise<void> {
   log('usage', {
     request_id: call.requestId,
     id,
     key: call.keyId,
     model,
-    node: leg.node.url,
+    node,
     stream,
     ...counts(usage),
-    /** Where the counts come from: the stream itself, a question to the node, or the edge's own counting. */
     source,
     ttft_ms: ttftMs ?? null,
     duration_ms: durationMs,
   });
   await reservation.settle({
     promptTokens: usage.prompt_tokens,
+    // Of nodes that reuse prefixes.
     cachedTokens: (usage as { cached_tokens?: number }).cached_tokens ?? 0,
     completionTokens: usage.completion_tokens,
-    failed: leg.end !== 'done' && usage.reason !== 'cancelled',
+    failed,
     ttftMs,
     durationMs,
-  });
-}
-
-/** A request that failed before any node had taken it: it used nothing. */
-export async function meterFailure(
-  call: Call,
-  reservation: Reservation,
-  problem: Problem | undefined,
-): Promise<void> {
-  await reservation.settle({
-    promptTokens: 0,
-    cachedTokens: 0,
-    completionTokens: 0,
-    failed: problem?.kind !== 'client_gone',
-    ttftMs: undefined,
-    durationMs: Date.now() - call.startedAt,
   });
 }
 

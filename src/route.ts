@@ -2,7 +2,7 @@
  * Which node takes the request. Nodes are tried one after another until one accepts: what fails before that has
  * shown the client nothing, so it may be tried elsewhere.
  */
-import type { ErrorBody, GenerateRequest } from 'huozi-gpu-backend/protocol';
+import type { ErrorBody, GenerateRequest, NodeUsage } from 'huozi-gpu-backend/protocol';
 import type { Call } from './call.ts';
 import { EdgeError, type Problem } from './errors.ts';
 import { Leg } from './leg.ts';
@@ -21,6 +21,7 @@ export class Route {
   /** What the client calls the prompt. */
   readonly #promptField: 'messages' | 'prompt';
   readonly #untried: KnownNode[];
+  #cancelled: Promise<NodeUsage | undefined> | undefined;
   #refusal: Problem = { kind: 'no_node_available', retryAfter: 5 };
 
   /** @param left aborts when the client has left, however that was noticed */
@@ -46,12 +47,24 @@ export class Route {
     }
   }
 
+  /**
+   * What the node used that was being asked when the client left: it may have begun without our hearing of it.
+   * Undefined when no node was being asked.
+   */
+  get cancelled(): Promise<NodeUsage | undefined> | undefined {
+    return this.#cancelled;
+  }
+
   async #try(node: KnownNode): Promise<Leg | Problem> {
     const abort = new AbortController();
     let leg: Leg | undefined;
     const leave = () => {
-      if (leg) leg.cancel();
-      else this.#call.waitUntil(cancel(node, this.#id));
+      if (leg) {
+        leg.cancel();
+      } else {
+        this.#cancelled = cancel(node, this.#id);
+        this.#call.waitUntil(this.#cancelled);
+      }
       abort.abort();
     };
     if (this.#left.aborted) throw new EdgeError({ kind: 'client_gone' });

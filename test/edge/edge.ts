@@ -2,6 +2,8 @@
 import { connect, type Socket } from 'node:net';
 import { createKey } from '../../src/dev/dev-key.ts';
 import { startWorker } from '../../src/dev/worker-host.ts';
+import type { OwnUsageBody } from '../../src/usage/own-usage.ts';
+import type { ReportRow } from '../../src/usage/usage-row.ts';
 import type { ScriptedNode } from './scripted-node.ts';
 
 export interface Edge {
@@ -13,9 +15,23 @@ export interface Edge {
   /** The usage lines of one answer; waits for the first. */
   metered(id: string): Promise<Record<string, unknown>[]>;
   post(body: object | string, init?: { path?: string; headers?: Record<string, string> }): Promise<Response>;
+  /** With the admin's token; the body as JSON. */
+  // biome-ignore lint/suspicious/noExplicitAny: what a test expects of a body is what it checks
+  admin(method: string, path: string, body?: object): Promise<{ status: number; body: any }>;
+  /** A key of its own for a test. */
+  newKey(settings?: object): Promise<TestKey>;
   /** A request on a connection of its own, to be left in every way there is. */
   raw(body: object): Socket;
   stop(): Promise<void>;
+}
+
+export interface TestKey {
+  id: string;
+  key: string;
+  /** Asks for an answer with it. */
+  post(fields?: object): Promise<Response>;
+  get(path: string): Promise<Response>;
+  usage(query?: string): Promise<ReportRow[]>;
 }
 
 const keySecret = 'a secret for tests of the edge';
@@ -25,6 +41,7 @@ export const adminToken = 'an-admin-token-for-tests-of-the-edge';
 export async function startEdge(
   nodes: readonly ScriptedNode[],
   urls = nodes.map((node) => node.url),
+  { stateDirectory, bindings }: { stateDirectory?: string; bindings?: Record<string, string> } = {},
 ): Promise<Edge> {
   const log: string[] = [];
   const worker = await startWorker({
@@ -34,12 +51,27 @@ export async function startEdge(
       NODE_TOKEN: nodes[0]!.token,
       KEY_SECRET: keySecret,
       ADMIN_TOKEN: adminToken,
+      ...bindings,
     },
     onLog: (line) => log.push(line),
+    ...(stateDirectory && { stateDirectory }),
   });
   const { id: keyId, key: apiKey } = await createKey(worker.url, adminToken, { name: 'test' });
   const authorization = `Bearer ${apiKey}`;
+  const admin: Edge['admin'] = async (method, path, body) => {
+    const response = await fetch(`${worker.url}/admin${path}`, {
+      method,
+      headers: { authorization: `Bearer ${adminToken}` },
+      ...(body && { body: JSON.stringify(body) }),
+    });
+    return { status: response.status, body: await response.json() };
+  };
   return {
+    admin,
+    async newKey(settings = {}) {
+      const { id, key } = await createKey(worker.url, adminToken, { name: 'limited', ...settings });
+      return keyOf(worker.url, id, key);
+    },
     url: worker.url,
     apiKey,
     keyId,
@@ -68,6 +100,19 @@ export async function startEdge(
   };
 }
 
+export function keyOf(url: string, id: string, key: string): TestKey {
+  const headers = { authorization: `Bearer ${key}` };
+  const get = (path: string) => fetch(url + path, { headers });
+  return {
+    id,
+    key,
+    post: (fields) =>
+      fetch(`${url}/v1/chat/completions`, { method: 'POST', headers, body: JSON.stringify(chat(fields)) }),
+    get,
+    usage: async (query = '') => ((await (await get(`/v1/usage${query}`)).json()) as OwnUsageBody).data,
+  };
+}
+
 export function chat(fields: object = {}) {
   return { model: 'huozi', messages: [{ role: 'user', content: '你好' }], ...fields };
 }
@@ -78,9 +123,11 @@ export function withoutPings(stream: string): string {
 }
 
 /** Looks again until `look` gives something; the test's own time limit is what ends it otherwise. */
-export async function until<T>(look: () => T | undefined | false): Promise<T> {
+export async function until<T>(
+  look: () => T | undefined | false | Promise<T | undefined | false>,
+): Promise<T> {
   for (;;) {
-    const found = look();
+    const found = await look();
     if (found) return found;
     await new Promise((resolve) => setTimeout(resolve, 5));
   }

@@ -51,13 +51,12 @@ export function openChunks<Item extends StreamChunk>(
   function attach(response: Response): void {
     ({ headers } = response);
     fold = new Fold();
-    end = undefined;
+    end = interrupted = undefined;
     if (!response.body || /json|html/.test(headers.get('content-type') ?? '')) {
       end = foreignAnswer('an event stream', headers);
       return;
     }
     reader = response.body.getReader();
-    interrupted = undefined;
     decoder = new TextDecoder();
     parser = createParser({
       maxBufferSize: longestEvent,

@@ -1,6 +1,6 @@
 /** The ways in which streams go wrong, by the names that `hostile.test.ts` reports. */
 import { events, first, last, second } from './answers.ts';
-import type { Behaviour } from './hostile-server.ts';
+import type { Behaviour, Exchange } from './hostile-server.ts';
 
 const bytes = new TextEncoder();
 
@@ -20,7 +20,7 @@ function whole(stream: string): Behaviour {
   };
 }
 
-function afterFirst(rest: (exchange: Parameters<Behaviour>[0]) => void | Promise<void>): Behaviour {
+function afterFirst(rest: (exchange: Exchange) => void | Promise<void>): Behaviour {
   return async (exchange) => {
     exchange.begin();
     await exchange.event(first);

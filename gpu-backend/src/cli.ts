@@ -10,6 +10,7 @@ const commands: Record<string, () => Promise<Command>> = {
   convert: async () => (await import('./commands/convert.ts')).convert,
   merge: async () => (await import('./commands/merge.ts')).merge,
   pull: async () => (await import('./commands/pull.ts')).pull,
+  quantize: async () => (await import('./commands/quantize.ts')).quantize,
 };
 
 async function help(): Promise<string> {

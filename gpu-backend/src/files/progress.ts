@@ -15,6 +15,7 @@ const quietLineMs = 10_000;
 export class Progress {
   readonly #label: string;
   readonly #total: number;
+  readonly #format: (amount: number) => string;
   readonly #stream: ProgressStream;
   readonly #started = Date.now();
   #lastDrawn = Date.now();
@@ -22,16 +23,21 @@ export class Progress {
   /** Counts for the rate only: what was there before we began cost no time. */
   readonly #startedAt: number;
 
-  /** @param total bytes */
-  constructor(label: string, total: number, { done = 0, stream = process.stderr as ProgressStream } = {}) {
+  /** @param total bytes, or of what `unit` counts */
+  constructor(
+    label: string,
+    total: number,
+    { done = 0, stream = process.stderr as ProgressStream, unit = 'bytes' } = {},
+  ) {
     this.#label = label;
     this.#total = total;
+    this.#format = unit === 'bytes' ? formatBytes : (amount) => `${Number(amount.toFixed(1))} ${unit}`;
     this.#stream = stream;
     this.#done = done;
     this.#startedAt = done;
   }
 
-  /** @param bytes since the last call; negative when something has to be done again */
+  /** @param bytes (or units) since the last call; negative when something has to be done again */
   advance(bytes: number): void {
     this.#done += bytes;
     const now = Date.now();
@@ -52,7 +58,7 @@ export class Progress {
     const seconds = Math.max(0.001, (now - this.#started) / 1000);
     const rate = (this.#done - this.#startedAt) / seconds;
     const rest = rate > 0 ? ` ${duration((this.#total - this.#done) / rate)} left` : '';
-    const figures = `${(share * 100).toFixed(0).padStart(3)} %  ${formatBytes(this.#done)} of ${formatBytes(this.#total)}, ${formatBytes(rate)}/s${rest}`;
+    const figures = `${(share * 100).toFixed(0).padStart(3)} %  ${this.#format(this.#done)} of ${this.#format(this.#total)}, ${this.#format(rate)}/s${rest}`;
     if (!this.#stream.isTTY) {
       this.#stream.write(`${this.#label} ${figures.trimStart()}\n`);
       return;

@@ -31,13 +31,21 @@ export function registerLog(): bigint {
   }, callbackType);
 }
 
+/** Tells every line to `listener` until the function that it returns is called. */
+export function listenToLog(listener: (text: string) => void): () => void {
+  onLine = listener;
+  return () => {
+    onLine = undefined;
+  };
+}
+
 /** Tells every line to `listener` while `work` runs. */
 export function withLog<T>(listener: (text: string) => void, work: () => T): T {
-  onLine = listener;
+  const stop = listenToLog(listener);
   try {
     return work();
   } finally {
-    onLine = undefined;
+    stop();
   }
 }
 

@@ -165,11 +165,11 @@ describe('parity with transformers', () => {
 
   it('Q8_0: agrees within the rounding of its activations', async () => {
     const { answers, top, experts, nllDifference } = await compare(tinyModel);
-    // Measured on a half-trained model: 1.000, 0.974, 0.982, 0.022 (of 9.45: most of the given tokens are questions,
+    // Measured on the shipped model: 1.000, 0.983, 0.988, 0.004 (of 9.91: most of the given tokens are questions,
     // which the model was never trained to foresee, and there its logits are steep and wrong).
-    expect(answers).toBeGreaterThanOrEqual(0.98);
+    expect(answers).toBeGreaterThanOrEqual(0.99);
     expect(top).toBeGreaterThanOrEqual(0.95);
     expect(experts).toBeGreaterThanOrEqual(0.96);
-    expect(nllDifference).toBeLessThan(0.1);
+    expect(nllDifference).toBeLessThan(0.05);
   });
 });

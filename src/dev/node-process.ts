@@ -16,7 +16,7 @@ export interface NodeProcess {
 }
 
 /** Why a node did not come up: its own last words, one line where it had one. */
-export class NodeStartError extends Error {
+class NodeStartError extends Error {
   override name = 'NodeStartError';
 }
 

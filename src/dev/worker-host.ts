@@ -4,7 +4,7 @@
  * workerd, bundle and wrangler.toml, with the worker's socket opened directly.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { devNull, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
@@ -34,7 +34,11 @@ export interface WorkerHost {
 /** Throws an error with code `ERR_ADDRESS_IN_USE` when `port` is taken. */
 export async function startWorker(options: WorkerHostOptions): Promise<WorkerHost> {
   const script = await bundleWorker();
-  const { workerOptions } = unstable_getMiniflareWorkerOptions(join(root, 'wrangler.toml'));
+  const { workerOptions } = unstable_getMiniflareWorkerOptions(join(root, 'wrangler.toml'), undefined, {
+    // Secrets come in `bindings` alone: what stands in somebody's .dev.vars is no business of a test. With an
+    // empty list wrangler would read that file and say so.
+    envFiles: [devNull],
+  });
   const temporary = options.stateDirectory ? undefined : await mkdtemp(join(tmpdir(), 'huozi-edge-'));
   // Miniflare would otherwise ask Cloudflare for a sample of `request.cf` at start.
   process.env.CLOUDFLARE_CF_FETCH_ENABLED = 'false';

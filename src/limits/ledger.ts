@@ -38,7 +38,7 @@ export interface Spending {
 }
 
 /** One limit as the client is told of it. */
-export interface Standing {
+interface Standing {
   limit: number;
   remaining: number;
   /** Milliseconds until all of it is free again, if nothing else is asked. */

@@ -6,7 +6,7 @@ import { FileToolError, reason } from './errors.ts';
 import { readOptionalJsonFile } from './json-file.ts';
 import { readFully, readSafetensorsHeader, type TensorPlace } from './safetensors.ts';
 
-export const indexName = 'model.safetensors.index.json';
+const indexName = 'model.safetensors.index.json';
 
 export interface Checkpoint {
   folder: string;

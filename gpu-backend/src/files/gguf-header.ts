@@ -31,7 +31,7 @@ export type MetadataValue =
 /** In file order. */
 export type Metadata = Map<string, MetadataValue>;
 
-export const alignment = 32;
+const alignment = 32;
 
 export function tensorBytes({ type, shape }: TensorInfo): number {
   const { blockWeights, blockBytes } = tensorTypes[type];

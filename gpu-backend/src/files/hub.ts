@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { FileToolError } from './errors.ts';
 import { type HttpOptions, requestText } from './http.ts';
 
-export type Checksum =
+type Checksum =
   | { algorithm: 'sha256'; hex: string }
   /** Git's name of a file that is not in LFS: SHA-1 over `blob <size>\0` and the bytes. */
   | { algorithm: 'git-sha1'; hex: string };

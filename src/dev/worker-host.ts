@@ -4,7 +4,7 @@
  * workerd, bundle and wrangler.toml, with the worker's socket opened directly.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
-import { devNull, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
@@ -36,8 +36,8 @@ export async function startWorker(options: WorkerHostOptions): Promise<WorkerHos
   const script = await bundleWorker();
   const { workerOptions } = unstable_getMiniflareWorkerOptions(join(root, 'wrangler.toml'), undefined, {
     // Secrets come in `bindings` alone: what stands in somebody's .dev.vars is no business of a test. With an
-    // empty list wrangler would read that file and say so.
-    envFiles: [devNull],
+    // empty list wrangler would read that file and say so; so it gets one that does not exist.
+    envFiles: ['.no-env-file'],
   });
   const temporary = options.stateDirectory ? undefined : await mkdtemp(join(tmpdir(), 'huozi-edge-'));
   // Miniflare would otherwise ask Cloudflare for a sample of `request.cf` at start.

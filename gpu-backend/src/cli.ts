@@ -11,6 +11,7 @@ const commands: Record<string, () => Promise<Command>> = {
   merge: async () => (await import('./commands/merge.ts')).merge,
   pull: async () => (await import('./commands/pull.ts')).pull,
   quantize: async () => (await import('./commands/quantize.ts')).quantize,
+  ollama: async () => (await import('./commands/ollama.ts')).ollama,
 };
 
 async function help(): Promise<string> {

@@ -22,7 +22,7 @@ one of its names, in any case:
 
 ${wrap(typeNames, 82)}
 
-Types below three bits (IQ1, IQ2_XXS …) need an importance matrix, which this command
+The smallest (iq1_s, iq2_xxs, iq2_xs …) need an importance matrix, which this command
 does not take: llama.cpp refuses them.
 
   --override REGEX=TYPE  another type for tensors whose name the regular expression is

@@ -10,8 +10,7 @@ const help = `Usage: huozi-gpu-backend convert FOLDER OUT.gguf [options]
 Makes one GGUF file of a Hugging Face folder of Mixtral weights: config.json,
 safetensors shards, tokenizer.model, added_tokens.json. The result is what
 llama.cpp's convert_hf_to_gguf.py makes, byte for byte, except that nothing is
-taken from the model card (README.md). Memory stays at some 30 MB whatever the
-model's size.
+taken from the model card (README.md). Memory does not grow with the model.
 
   --type TYPE   ${Object.keys(types).join(', ')} (default f16); norms and routers stay f32
   --force       replace OUT.gguf if it exists

@@ -22,7 +22,7 @@ one of its names, in any case:
 
 ${wrap(typeNames, 82)}
 
-The smallest (iq1_s, iq2_xxs, iq2_xs …) need an importance matrix, which this command
+q2_k_s, iq3_xs, iq3_xxs, iq2_* and iq1_* need an importance matrix, which this command
 does not take: llama.cpp refuses them.
 
   --override REGEX=TYPE  another type for tensors whose name the regular expression is

@@ -214,6 +214,8 @@ export function createCall(
       const value = await until(async (response) => {
         const value = parse(await textOf(response));
         if (Object(value) !== value) throw foreignAnswer('JSON', response.headers);
+        // An edge that failed after it had to send its headers can only say so in the body.
+        if ((value as { error?: unknown }).error) throw errorFromBody(value, response.headers);
         return Object.defineProperty(value as object, '_request_id', {
           value: requestIdOf(response.headers),
         });

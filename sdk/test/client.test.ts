@@ -79,6 +79,17 @@ describe('the key', () => {
     expect(() => new Huozi({ baseURL, apiKey: undefined as unknown as string })).toThrow(HuoziError);
   });
 
+  test('an error under a 200 is a failure: an edge may have had to send its headers first', async () => {
+    const error = { message: 'The node was lost.', type: 'server_error', param: null, code: 'node_lost' };
+    const fake = fakeFetch(json({ error }));
+    const huozi = new Huozi({ baseURL, apiKey: 'k', fetch: fake.fetch, maxRetries: 0 });
+    const call = huozi.chat.completions.create({
+      model: 'huozi',
+      messages: [{ role: 'user', content: '你好' }],
+    });
+    await expect(call).rejects.toMatchObject({ name: 'ServerError', code: 'node_lost' });
+  });
+
   test('a function is asked before each try', async () => {
     vi.spyOn(Math, 'random').mockReturnValue(0);
     let count = 0;

@@ -36,9 +36,10 @@ export async function startWorker(options: WorkerHostOptions): Promise<WorkerHos
   const script = await bundleWorker();
   const { workerOptions } = unstable_getMiniflareWorkerOptions(join(root, 'wrangler.toml'), undefined, {
     // Secrets come in `bindings` alone: what stands in somebody's .dev.vars is no business of a test. With an
-    // empty list wrangler would read that file and say so; so it gets one that does not exist.
+    // empty list wrangler would read that file and say so; so it gets one that does not exist. The option
+    // is missing from wrangler's types.
     envFiles: ['.no-env-file'],
-  });
+  } as object);
   const temporary = options.stateDirectory ? undefined : await mkdtemp(join(tmpdir(), 'huozi-edge-'));
   // Miniflare would otherwise ask Cloudflare for a sample of `request.cf` at start.
   process.env.CLOUDFLARE_CF_FETCH_ENABLED = 'false';

@@ -1,5 +1,6 @@
 /**
- * The wire between edge and node: `POST /v1/generate`, `DELETE /v1/generate/{id}`, `GET /v1/node`.
+ * The wire between edge and node: `POST /v1/generate`, `DELETE /v1/generate/{id}`, `GET /v1/node`,
+ * `POST /v1/tokenize`, `GET /v1/experts`, `GET /metrics`.
  *
  * The node writes the very bytes that the client will read, so that the edge parses nothing per token.
  * What only the edge needs travels where every SSE client looks away: `id:` lines and comments.
@@ -16,7 +17,11 @@
  * comes after 15 s without an event.
  *
  * Not streaming: one JSON body in the client's shape, with NodeUsage as JSON in `x-huozi-usage`.
- * Errors before the first byte: OpenAI's error shape with a 4xx/5xx status.
+ * Errors before the first byte: OpenAI's error shape with a 4xx/5xx status. 429 `queue_full` and 503
+ * `engine_restarting` carry `Retry-After`; 400 `invalid_grammar` and `invalid_schema` name `format`.
+ *
+ * Tool calls: the answer holds one `<tool_call>\n{"name":…,"arguments":{…}}\n</tool_call>` a call; the node
+ * turns them into `delta.tool_calls` and ends with `finish_reason` "tool_calls".
  */
 import { z } from 'zod';
 
@@ -27,6 +32,16 @@ const textSegment = z.strictObject({ text: z.string() });
 const segment = z.union([controlSegment, textSegment]);
 
 const tokenId = z.int().nonnegative();
+
+/** "Don't repeat yourself": a penalty of multiplier × base^(length − allowed_length) on a token that would go on a repetition. */
+const dry = z.strictObject({
+  multiplier: z.number().min(0).max(10),
+  base: z.number().min(1).max(10),
+  allowed_length: z.int().min(1).max(64),
+  /** Tokens looked back over; 0 is the whole sequence. */
+  last_n: z.int().nonnegative(),
+  sequence_breakers: z.array(z.string().min(1).max(32)).max(16),
+});
 
 const sampling = z.strictObject({
   /** 0 is greedy. */
@@ -40,6 +55,11 @@ const sampling = z.strictObject({
   presence_penalty: z.number().min(-2).max(2),
   frequency_penalty: z.number().min(-2).max(2),
   seed: z.int().min(0).max(4_294_967_295),
+  /** Locally typical sampling; absent or 1 is off. */
+  typical_p: z.optional(z.number().gt(0).max(1)),
+  dry: z.optional(dry),
+  /** By token id; added to the raw logits. */
+  logit_bias: z.optional(z.record(z.string().regex(/^\d{1,7}$/), z.number().min(-100).max(100))),
 });
 
 /** How the client's events shall look. */
@@ -55,6 +75,25 @@ const events = z.strictObject({
   include_usage: z.boolean(),
 });
 
+const tool = z.strictObject({
+  name: z.string().regex(/^[\w-]{1,64}$/),
+  /** JSON schema of the arguments. */
+  parameters: z.record(z.string(), z.unknown()),
+});
+
+/** What the answer must look like; the node makes the grammar, and for `tools` also parses the calls. */
+const format = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('json_object') }),
+  z.strictObject({ type: z.literal('json_schema'), schema: z.unknown() }),
+  z.strictObject({ type: z.literal('grammar'), gbnf: z.string().min(1).max(65_536) }),
+  z.strictObject({
+    type: z.literal('tools'),
+    tools: z.array(tool).min(1).max(128),
+    choice: z.union([z.enum(['auto', 'required']), z.strictObject({ name: z.string() })]),
+    parallel: z.boolean(),
+  }),
+]);
+
 export const generateRequest = z.strictObject({
   prompt: z.array(segment).min(1),
   sampling,
@@ -66,7 +105,32 @@ export const generateRequest = z.strictObject({
   stop_token_ids: z.array(tokenId).max(64),
   ignore_eos: z.boolean(),
   events,
+  /** No token that ends the answer before so many. */
+  min_tokens: z.optional(z.int().nonnegative()),
+  /** Choices of one prompt; choice i samples with seed + i. `id:` counts tokens over all of them. */
+  n: z.optional(z.int().min(1).max(8)),
+  /** How many alternatives beside each token's own log-probability (of the raw logits); absent is off. */
+  logprobs: z.optional(z.int().min(0).max(20)),
+  /** Completions only: the answer begins with the prompt. */
+  echo: z.optional(z.boolean()),
+  format: z.optional(format),
+  /**
+   * The answer so far, made elsewhere. Goes on at position `continue_ids.length` with the same seed, as if
+   * never interrupted; its text is not told again, its tokens count in `id:`, usage and `max_tokens`.
+   */
+  continue_ids: z.optional(z.array(tokenId).max(1_048_576)),
+  /** Adds `: experts <base64>` and `"routed_experts"` to each event: uint8 [tokens][layers][experts used]. */
+  return_routed_experts: z.optional(z.boolean()),
+  /** Salt of the prefix cache and unit of fairness. */
+  tenant: z.optional(z.string().regex(/^[\w-]{1,64}$/)),
+  /** Higher goes first; 0 when absent. */
+  priority: z.optional(z.int().min(-100).max(100)),
+  /** From arrival; past it the answer ends with reason `deadline`. */
+  deadline_ms: z.optional(z.int().positive()),
 });
+
+/** `POST /v1/tokenize`. */
+export const tokenizeRequest = z.strictObject({ prompt: z.array(segment).min(1) });
 
 export type Segment = z.infer<typeof segment>;
 export type Sampling = z.infer<typeof sampling>;
@@ -74,13 +138,21 @@ export type ClientEvents = z.infer<typeof events>;
 export type GenerateRequest = z.infer<typeof generateRequest>;
 
 /** Why a generation ended. `stop` and `length` are what clients see; the others end in an error or a closed socket. */
-export type EndReason = 'stop' | 'length' | 'cancelled' | 'error';
+export type EndReason = 'stop' | 'length' | 'cancelled' | 'deadline' | 'error';
 
 /** What the edge bills, however the stream ended. Counts are tokens. */
 export interface NodeUsage {
   prompt_tokens: number;
   completion_tokens: number;
+  /** Prompt tokens whose KV was there already. */
+  cached_tokens?: number;
   reason: EndReason;
+}
+
+/** `POST /v1/tokenize`'s answer. */
+export interface TokenizeResponse {
+  tokens: number[];
+  count: number;
 }
 
 /** `DELETE /v1/generate/{id}`: frees the sequence at the next step; also answers for a few minutes after the end. */
@@ -99,6 +171,12 @@ export interface NodeInfo {
   slots: number;
   active: number;
   queued: number;
+  /** Prompt tokens of the queued requests. */
+  queued_tokens?: number;
+  /** Takes no new requests. */
+  draining?: boolean;
+  /** A lost engine is started again. */
+  engine?: 'ready' | 'restarting';
   /** KV cells that running sequences have reserved, and all of them, tokens. */
   kv_used: number;
   kv_total: number;

@@ -5,6 +5,7 @@
  */
 
 import type { NativeContext } from '../native/context.ts';
+import type { EndReason } from '../protocol.ts';
 import { EngineClosedError } from './errors.ts';
 import { DecodeError } from './model-errors.ts';
 import { Sampler } from './sampler.ts';
@@ -168,7 +169,7 @@ export class Scheduler {
       this.#end(sequence, 'error', error);
   }
 
-  #end(sequence: Sequence, reason: 'stop' | 'length' | 'cancelled' | 'error', error?: Error): void {
+  #end(sequence: Sequence, reason: EndReason, error?: Error): void {
     this.#release(sequence);
     this.#running = this.#running.filter((other) => other !== sequence);
     sequence.end(reason, error);

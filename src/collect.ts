@@ -43,10 +43,12 @@ export async function collect(exchange: Exchange, first: Leg): Promise<Response>
 }
 
 /** The body, or why there is none. Metered either way. */
-async function gather({ call, answer, left, another }: Exchange, first: Leg): Promise<string | Problem> {
+async function gather(exchange: Exchange, first: Leg): Promise<string | Problem> {
+  const { call, answer, left, another } = exchange;
   let leg = first;
   for (;;) {
-    const body = new Answer();
+    const told = exchange.retell?.();
+    const body = told ?? new Answer();
     let firstEventAt: number | undefined;
     for (let events = await leg.read(); events; events = await leg.read()) {
       if (firstEventAt === undefined && !isPing(events)) firstEventAt = Date.now();
@@ -59,8 +61,11 @@ async function gather({ call, answer, left, another }: Exchange, first: Leg): Pr
       continue;
     }
     call.waitUntil(meter(call, { ...answer, stream: false, firstEventAt, leg }));
-    if (whole) return JSON.stringify(body);
-    return { kind: left.signal.aborted ? 'client_gone' : 'node_lost' };
+    const problem: Problem | undefined = whole
+      ? undefined
+      : { kind: left.signal.aborted ? 'client_gone' : 'node_lost' };
+    await told?.end(problem);
+    return problem ?? JSON.stringify(body);
   }
 }
 

@@ -3,7 +3,7 @@ import type { GenerateRequest, Segment } from 'huozi-gpu-backend/protocol';
 import type { Call } from './call.ts';
 import { collect } from './collect.ts';
 import { EdgeError } from './errors.ts';
-import type { Exchange } from './exchange.ts';
+import type { Exchange, Retelling } from './exchange.ts';
 import type { Generation } from './generation-fields.ts';
 import { authorise } from './keys/ask-key.ts';
 import { reserve } from './limits/reservation.ts';
@@ -13,12 +13,21 @@ import { type KnownNode, nodesServing } from './nodes.ts';
 import { relay } from './relay.ts';
 import { Route } from './route.ts';
 
+export interface Shape extends Pick<GenerateRequest['events'], 'object' | 'role'> {
+  /** What the client calls the prompt. */
+  promptField: 'messages' | 'prompt' | 'input';
+  /** Of the answer; by default one is made up. */
+  id?: string;
+  /** See Exchange. */
+  retell?: () => Retelling;
+}
+
 /** Throws an EdgeError as long as nothing of the answer has been sent. */
 export function complete(
   call: Call,
   generation: Generation,
   prompt: Segment[],
-  shape: Pick<GenerateRequest['events'], 'object' | 'role'>,
+  shape: Shape,
 ): Promise<Response> {
   const response = respond(call, generation, prompt, shape);
   // A client that leaves before the response has begun ends everything that is not waited for.
@@ -30,7 +39,7 @@ async function respond(
   call: Call,
   generation: Generation,
   prompt: Segment[],
-  shape: Pick<GenerateRequest['events'], 'object' | 'role'>,
+  shape: Shape,
 ): Promise<Response> {
   const { model, stream } = generation;
   const nodes = await nodesFor(call, model);
@@ -43,13 +52,14 @@ async function respond(
   const left = new AbortController();
   if (call.client.aborted) left.abort();
   call.client.addEventListener('abort', () => left.abort());
-  const route = new Route(call, nodes, request, left.signal);
+  const route = new Route(call, nodes, request, shape.promptField, left.signal);
   const exchange: Exchange = {
     call,
     answer: { id, model, reservation },
     left,
+    retell: shape.retell,
     async another(lost) {
-      if (left.signal.aborted) return undefined;
+      if (left.signal.aborted || lost.wasCancelled) return undefined;
       lost.cancel();
       return await route.open().catch(() => undefined);
     },
@@ -75,7 +85,7 @@ async function nodesFor(call: Call, model: string): Promise<KnownNode[]> {
 function generateRequest(
   generation: Generation,
   prompt: Segment[],
-  { object, role }: Pick<GenerateRequest['events'], 'object' | 'role'>,
+  { object, role, id }: Shape,
 ): GenerateRequest {
   const { stream, maxTokens } = generation;
   const prefix = object === 'chat.completion' ? 'chatcmpl' : 'cmpl';
@@ -88,7 +98,7 @@ function generateRequest(
     ignore_eos: generation.ignoreEos,
     events: {
       object,
-      id: `${prefix}-${crypto.randomUUID().replaceAll('-', '')}`,
+      id: id ?? `${prefix}-${crypto.randomUUID().replaceAll('-', '')}`,
       model: generation.model,
       created: Math.floor(Date.now() / 1000),
       role,

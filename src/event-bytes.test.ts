@@ -43,18 +43,31 @@ describe('readLastWrite', () => {
   const usage = { prompt_tokens: 3, completion_tokens: 5, reason: 'stop' };
 
   it('finds the position, and is not fooled by what was said', () => {
-    expect(readLastWrite(bytes(text))).toEqual({ usage: undefined, position: 4, failed: false });
+    expect(readLastWrite(bytes(text))).toEqual({
+      usage: undefined,
+      position: 4,
+      failed: false,
+      cancelled: false,
+    });
   });
 
   it('finds the usage of a good end', () => {
     const end = `${text}id: 5\ndata: {"x":1}\n\n: usage ${JSON.stringify(usage)}\ndata: [DONE]\n\n`;
-    expect(readLastWrite(bytes(end))).toEqual({ usage, position: 5, failed: false });
+    expect(readLastWrite(bytes(end))).toEqual({ usage, position: 5, failed: false, cancelled: false });
   });
 
   it('knows an error by the last event', () => {
     const end = `: usage ${JSON.stringify({ ...usage, reason: 'error' })}\ndata: {"error":{"message":"x"}}\n\n`;
     expect(readLastWrite(bytes(end))).toMatchObject({ usage: { reason: 'error' }, failed: true });
     expect(readLastWrite(bytes(end + text))).toMatchObject({ failed: false });
+  });
+
+  it('knows an answer that somebody had the node stop, whatever was said in it', () => {
+    const stopped = { error: { message: 'x', type: 'x', param: null, code: 'generation_cancelled' } };
+    const end = `: usage ${JSON.stringify(usage)}\ndata: ${JSON.stringify(stopped)}\n\n`;
+    expect(readLastWrite(bytes(text + end))).toMatchObject({ failed: true, cancelled: true });
+    const said = `data: ${JSON.stringify({ x: '"code":"generation_cancelled"' })}\n\n`;
+    expect(readLastWrite(bytes(said))).toMatchObject({ failed: false, cancelled: false });
   });
 
   it.each(['{', '{"prompt_tokens":"3"}', 'null', ''])('takes no usage from %j', (json) => {

@@ -43,6 +43,8 @@ export interface LastWrite {
   position: number;
   /** Whether its last event is an error. */
   failed: boolean;
+  /** Whether that error says that somebody had the node stop. */
+  cancelled: boolean;
 }
 
 /** Once a stream, at its end. */
@@ -51,10 +53,12 @@ export function readLastWrite(bytes: Uint8Array): LastWrite {
   const usage = lines.findLast((line) => line.startsWith(': usage '));
   const id = lines.findLast((line) => line.startsWith('id: '));
   const data = lines.findLast((line) => line.startsWith('data: '));
+  const failed = data?.startsWith('data: {"error":') ?? false;
   return {
     usage: usage === undefined ? undefined : parseUsage(usage.slice(': usage '.length)),
     position: Number(id?.slice('id: '.length)) || 0,
-    failed: data?.startsWith('data: {"error":') ?? false,
+    failed,
+    cancelled: failed && data!.includes('"code":"generation_cancelled"'),
   };
 }
 

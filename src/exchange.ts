@@ -1,4 +1,5 @@
 import type { Call } from './call.ts';
+import type { Problem } from './errors.ts';
 import type { Leg } from './leg.ts';
 import type { Reservation } from './limits/reservation.ts';
 
@@ -10,4 +11,23 @@ export interface Exchange {
   left: AbortController;
   /** Puts another node in the place of one that was lost; undefined when there is none, or nobody to answer. */
   another: (lost: Leg) => Promise<Leg | undefined>;
+  /** For answers that are not told in the node's own events. A new one for each time that an answer starts over. */
+  retell: (() => Retelling) | undefined;
+}
+
+/** One answer, told to the client in other words than the node's. */
+export interface Retelling {
+  /** Goes out before anything is known of the answer. */
+  begin(): string;
+  /** @param events whole ones of the node; each is parsed once. Gives the client's events for them, perhaps none. */
+  add(events: Uint8Array): string;
+  /** Whether it is a whole answer, and not only the end of one. */
+  readonly whole: boolean;
+  /**
+   * Once, after the last leg; settles when what outlives the answer is kept. Gives a stream's last events.
+   * @param problem why there is no whole answer
+   */
+  end(problem: Problem | undefined): Promise<string>;
+  /** The body of an answer in one piece. After `end`. */
+  toJSON(): unknown;
 }

@@ -65,12 +65,12 @@ app.get('/v1/usage', async (c) => c.json(await ownUsage(callOf(c), c.req.query()
 
 app.post('/v1/chat/completions', async (c) => {
   const request = parseChatRequest(await readJson(c));
-  const shape = { object: 'chat.completion', role: request.role } as const;
+  const shape = { object: 'chat.completion', role: request.role, promptField: 'messages' } as const;
   return complete(callOf(c), request, renderChat(request.turns), shape);
 });
 app.post('/v1/completions', async (c) => {
   const request = parseCompletionRequest(await readJson(c));
-  const shape = { object: 'text_completion', role: 'assistant' } as const;
+  const shape = { object: 'text_completion', role: 'assistant', promptField: 'prompt' } as const;
   return complete(callOf(c), request, renderText(request.prompt), shape);
 });
 

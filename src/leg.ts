@@ -66,6 +66,11 @@ export class Leg {
     return this.#end ?? 'lost';
   }
 
+  /** Whether somebody else than us had the node stop it. It must not be started over elsewhere. */
+  get wasCancelled(): boolean {
+    return this.#end === 'failed' && this.#lastWrite().cancelled;
+  }
+
   /** Stops the node: its sequence is free at the next step. */
   cancel(): void {
     if (this.#end === 'done') return;
@@ -125,6 +130,8 @@ export class Leg {
   }
 
   #lastWrite(): LastWrite {
-    return this.#last ? readLastWrite(this.#last) : { usage: undefined, position: 0, failed: false };
+    return this.#last
+      ? readLastWrite(this.#last)
+      : { usage: undefined, position: 0, failed: false, cancelled: false };
   }
 }

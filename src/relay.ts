@@ -5,7 +5,7 @@
  * reset, and then nothing more can be told to the client (workerd, 24 of 24 times).
  */
 import { ClientStream } from './client-stream.ts';
-import { errorEvent } from './errors.ts';
+import { errorEvent, type Problem } from './errors.ts';
 import { isPing } from './event-bytes.ts';
 import type { Exchange } from './exchange.ts';
 import type { Leg } from './leg.ts';
@@ -30,13 +30,15 @@ async function pump(exchange: Exchange, first: Leg, client: ClientStream): Promi
   let leg = first;
   let firstEventAt: number | undefined;
   let metered: Promise<void> | undefined;
+  const told = exchange.retell?.();
+  if (told) client.write(encoder.encode(told.begin()));
   const meterLeg = () => meter(exchange.call, { ...exchange.answer, stream: true, firstEventAt, leg });
   for (;;) {
     for (let events = await leg.read(); events; events = await leg.read()) {
       if (firstEventAt === undefined && !isPing(events)) firstEventAt = Date.now();
       // In the same turn that lets the client see the end, so that its next request finds its limits settled.
       if (leg.end === 'done') metered = meterLeg();
-      const full = client.write(events);
+      const full = client.write(told && !isPing(events) ? encoder.encode(told.add(events)) : events);
       if (full) await full;
     }
     // A node that is lost before its first event has shown the client nothing: another may take its place.
@@ -44,7 +46,14 @@ async function pump(exchange: Exchange, first: Leg, client: ClientStream): Promi
     if (!next) break;
     leg = next;
   }
-  if (leg.end === 'lost') client.write(encoder.encode(errorEvent({ kind: 'node_lost' })));
+  if (told) client.write(encoder.encode(await told.end(problemOf(leg, exchange))));
+  else if (leg.end === 'lost') client.write(encoder.encode(errorEvent({ kind: 'node_lost' })));
   await client.end();
   await (metered ?? meterLeg());
+}
+
+function problemOf(leg: Leg, { left }: Exchange): Problem | undefined {
+  if (leg.end === 'done') return undefined;
+  if (left.signal.aborted) return { kind: 'client_gone' };
+  return { kind: leg.end === 'lost' ? 'node_lost' : 'upstream_error' };
 }

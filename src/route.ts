@@ -19,17 +19,23 @@ export class Route {
   readonly #id: string;
   readonly #body: string;
   /** What the client calls the prompt. */
-  readonly #promptField: 'messages' | 'prompt';
+  readonly #promptField: string;
   readonly #untried: KnownNode[];
   #cancelled: Promise<NodeUsage | undefined> | undefined;
   #refusal: Problem = { kind: 'no_node_available', retryAfter: 5 };
 
   /** @param left aborts when the client has left, however that was noticed */
-  constructor(call: Call, nodes: readonly KnownNode[], request: GenerateRequest, left: AbortSignal) {
+  constructor(
+    call: Call,
+    nodes: readonly KnownNode[],
+    request: GenerateRequest,
+    promptField: string,
+    left: AbortSignal,
+  ) {
     this.#call = call;
     this.#left = left;
     this.#id = request.events.id;
-    this.#promptField = request.events.object === 'chat.completion' ? 'messages' : 'prompt';
+    this.#promptField = promptField;
     this.#body = JSON.stringify(request);
     this.#untried = inTurn(nodes, Math.random());
   }

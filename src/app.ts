@@ -4,6 +4,8 @@ import type { Call } from './call.ts';
 import type { Env } from './env.ts';
 import { EdgeError, errorResponse, isOperatorsProblem, type Problem } from './errors.ts';
 import { log } from './log.ts';
+import type { ServerTiming } from './server-timing.ts';
+import type { Trace } from './trace.ts';
 
 export interface App {
   Bindings: Env;
@@ -12,6 +14,8 @@ export interface App {
     keyHash: string;
     /** See Call. */
     responseHeaders: Headers;
+    timing: ServerTiming;
+    trace: Trace;
     /** Taken before anything replaces the request: a copied request's signal does not fire. */
     client: AbortSignal;
   };
@@ -24,6 +28,8 @@ export function callOf(c: Context<App>): Call {
     keyId: c.get('keyId'),
     keyHash: c.get('keyHash'),
     responseHeaders: c.get('responseHeaders'),
+    timing: c.get('timing'),
+    trace: c.get('trace'),
     startedAt: Date.now(),
     client: c.get('client'),
     waitUntil: (work) => c.executionCtx.waitUntil(work),
@@ -52,7 +58,12 @@ export function answerError(error: Error, c: Context<App>): Response {
   const problem: Problem = error instanceof EdgeError ? error.problem : { kind: 'internal' };
   if (isOperatorsProblem(problem)) {
     const detail = error instanceof EdgeError ? error.message : placeOf(error);
-    log('problem', { request_id: c.get('requestId'), problem: problem.kind, detail });
+    log('problem', {
+      request_id: c.get('requestId'),
+      trace_id: c.get('trace').traceId,
+      problem: problem.kind,
+      detail,
+    });
   }
   return errorResponse(problem);
 }

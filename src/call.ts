@@ -1,4 +1,6 @@
 import type { Env } from './env.ts';
+import type { ServerTiming } from './server-timing.ts';
+import type { Trace } from './trace.ts';
 
 /** One request of a client, as far as the steps after the key check need to know it. */
 export interface Call {
@@ -9,6 +11,8 @@ export interface Call {
   keyHash: string;
   /** Go out with the response, whatever it will be. */
   responseHeaders: Headers;
+  timing: ServerTiming;
+  trace: Trace;
   /** Milliseconds since 1970. */
   startedAt: number;
   /** Aborts when the client is known to have left. */

@@ -64,7 +64,7 @@ async function respond(
       return await route.open().catch(() => undefined);
     },
   };
-  const leg = await route.open().catch((error) => {
+  const leg = await call.timing.measure('node', route.open()).catch((error) => {
     const problem = error instanceof EdgeError ? error.problem : undefined;
     call.waitUntil(meterFailure(call, { ...exchange.answer, stream, route, problem }));
     throw error;

@@ -12,6 +12,8 @@ export interface Env {
   ADMIN_TOKEN: string;
   /** After so long without a word from its worker an answer counts as ended. 300 by default. */
   LEASE_SECONDS?: string;
+  /** Comma-separated origins whose pages may call the edge from a browser. None by default. */
+  ALLOWED_ORIGINS?: string;
   KEYS: Objects<KeyApi>;
   KEY_DIRECTORY: Objects<DirectoryApi>;
 }

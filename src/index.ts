@@ -17,7 +17,10 @@ import { errorResponse } from './errors.ts';
 import { authorise } from './keys/ask-key.ts';
 import { getModel, listModels } from './models.ts';
 import { requireKey } from './require-key.ts';
+import { ServerTiming } from './server-timing.ts';
+import { traceOf } from './trace.ts';
 import { ownUsage } from './usage/own-usage.ts';
+import { allowOrigins, safeHeaders } from './web-safety.ts';
 
 export { KeyDirectory } from './keys/key-directory.ts';
 export { KeyObject } from './keys/key-object.ts';
@@ -25,7 +28,19 @@ export { KeyObject } from './keys/key-object.ts';
 const maxBodyBytes = 1024 * 1024;
 const app = new Hono<App>();
 
-app.use(requestId({ limitLength: 64 }));
+app.use(requestId({ limitLength: 64 }), safeHeaders());
+app.use(async function frame(c, next) {
+  const timing = new ServerTiming();
+  c.set('timing', timing);
+  c.set('trace', traceOf(c.req.header('traceparent')));
+  c.set('client', c.req.raw.signal);
+  c.set('responseHeaders', new Headers({ 'x-request-id': c.get('requestId') }));
+  await next();
+  for (const [name, value] of c.get('responseHeaders')) c.res.headers.set(name, value);
+  c.res.headers.set('server-timing', timing.toString());
+});
+// The admin API is for no browser.
+app.use('/v1/*', allowOrigins());
 app.use(
   methodNotAllowed({
     app,
@@ -33,12 +48,6 @@ app.use(
       errorResponse({ kind: 'method_not_allowed', method, allow: methods.join(', ') }),
   }),
 );
-app.use(async function frame(c, next) {
-  c.set('client', c.req.raw.signal);
-  c.set('responseHeaders', new Headers({ 'x-request-id': c.get('requestId') }));
-  await next();
-  for (const [name, value] of c.get('responseHeaders')) c.res.headers.set(name, value);
-});
 
 app.get('/healthz', (c) => c.json({ status: 'ok' }));
 

@@ -73,6 +73,8 @@ async function record(
 ): Promise<void> {
   log('usage', {
     request_id: call.requestId,
+    trace_id: call.trace.traceId,
+    span_id: call.trace.spanId,
     id,
     key: call.keyId,
     model,

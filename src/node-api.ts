@@ -1,5 +1,6 @@
 /** HTTP with one node, as `huozi-gpu-backend/protocol` has it. Only here does the nodes' token meet a URL. */
 import type { CancelResponse, GenerateRequest, NodeInfo, NodeUsage } from 'huozi-gpu-backend/protocol';
+import { type Trace, traceparent } from './trace.ts';
 
 export interface NodeAddress {
   /** Without a slash at the end. */
@@ -24,12 +25,16 @@ function call(node: NodeAddress, path: string, init: RequestInit): Promise<Respo
 export function generate(
   node: NodeAddress,
   body: string,
-  requestId: string,
+  { requestId, trace }: { requestId: string; trace: Trace },
   signal: AbortSignal,
 ): Promise<Response> {
   return call(node, '/v1/generate', {
     method: 'POST',
-    headers: { 'content-type': 'application/json', 'x-request-id': requestId },
+    headers: {
+      'content-type': 'application/json',
+      'x-request-id': requestId,
+      traceparent: traceparent(trace),
+    },
     body,
     signal,
   });

@@ -15,7 +15,7 @@ const encoder = new TextEncoder();
 const ping = encoder.encode(': ping\n\n');
 const headers = {
   'content-type': 'text/event-stream; charset=utf-8',
-  'cache-control': 'no-cache, no-transform',
+  'cache-control': 'no-store, no-transform',
   // nginx would hold events back.
   'x-accel-buffering': 'no',
 };

@@ -16,7 +16,9 @@ export function requireKey(): MiddlewareHandler<App> {
   return async function requireKey(c, next) {
     const shown = /^Bearer +(\S+)$/i.exec(c.req.header('authorization') ?? '')?.[1];
     if (shown === undefined) throw new EdgeError({ kind: 'invalid_key' });
-    const [id, hash] = await Promise.all([verify(c.env.KEY_SECRET, shown), keyHash(shown)]);
+    const [id, hash] = await c
+      .get('timing')
+      .measure('key', Promise.all([verify(c.env.KEY_SECRET, shown), keyHash(shown)]));
     if (id === undefined) {
       const retryAfter = failures.fail(addressOf(c.req.raw), Date.now());
       throw new EdgeError(

@@ -47,7 +47,12 @@ export class Route {
       if (!node) throw new EdgeError(this.#refusal);
       const result = await this.#try(node);
       if (result instanceof Leg) return result;
-      log('node_refused', { request_id: this.#call.requestId, node: node.url, problem: result.kind });
+      log('node_refused', {
+        request_id: this.#call.requestId,
+        trace_id: this.#call.trace.traceId,
+        node: node.url,
+        problem: result.kind,
+      });
       // A refusal that says more than that nobody answered is the one to pass on.
       if (this.#refusal.kind === 'no_node_available') this.#refusal = result;
     }
@@ -77,7 +82,7 @@ export class Route {
     this.#left.addEventListener('abort', leave);
     const deadline = setTimeout(() => abort.abort(), acceptDeadlineMs);
     try {
-      const response = await generate(node, this.#body, this.#call.requestId, abort.signal);
+      const response = await generate(node, this.#body, this.#call, abort.signal);
       if (!isEventStream(response)) return await refusalOf(response, this.#promptField);
       leg = new Leg(node, this.#id, response.body, abort);
       return leg;

@@ -33,7 +33,7 @@ export interface KeyApi {
   acquire(request: LeaseRequest): Acquired;
   /** For answers that outlast a lease: when it now runs out; undefined when it has. */
   renew(id: string): number | undefined;
-  /** The one round trip when an answer has ended, however it did. */
+  /** The one round trip when an answer has ended, however it did. Twice within a minute counts once. */
   settle(lease: Lease, outcome: Outcome): void;
   /** For what is neither limited nor metered. */
   authorise(credential: Credential): Authorised;

@@ -81,7 +81,8 @@ export class KeyObject extends DurableObject<Env> implements KeyApi {
   settle(lease: Lease, outcome: Outcome): void {
     const now = Date.now();
     this.#expire(now);
-    this.#ledger.settle(lease, outcome.promptTokens + outcome.completionTokens, now);
+    const used = outcome.promptTokens + outcome.completionTokens;
+    if (!this.#ledger.settle(lease, used, now)) return;
     this.#changedLeases.set(lease.id, undefined);
     countOutcome(this.#usage.row(lease.model, hourOf(now)), outcome);
     this.#writeSoon();

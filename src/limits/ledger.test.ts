@@ -195,3 +195,18 @@ it('whatever comes in whatever order: in no 60 s does more pass than the limits 
     { numRuns: 500 },
   );
 });
+
+it('settles each lease once, however often it is told within a minute', () => {
+  const ledger = new Ledger();
+  const limits = { tokens_per_day: 100 };
+  const one = lease('a', 50);
+  ledger.acquire(limits, one, t0);
+  expect(ledger.settle(one, 40, t0 + 1_000)).toBe(true);
+  expect(ledger.settle(one, 40, t0 + 2_000)).toBe(false);
+  // Also one that the object has lost together with its memory.
+  const lost = lease('b', 50);
+  expect(ledger.settle(lost, 10, t0 + 2_000)).toBe(true);
+  expect(ledger.settle(lost, 10, t0 + 50_000)).toBe(false);
+  expect(ledger.acquire(limits, lease('c', 50), t0 + 60_000)).toBeUndefined();
+  expect(ledger.acquire(limits, lease('d', 1), t0 + 60_000)).toBeDefined();
+});

@@ -62,12 +62,17 @@ export type LimitRefusal =
     }
   | { kind: 'quota_exceeded'; period: 'day' | 'month'; limit: number; asked: number };
 
+/** So long it is remembered that a lease was settled: who did not hear of it settles again, within seconds. */
+const settledMs = 60_000;
+
 /** So soon it may be worth trying again where that hangs on when another answer ends. */
 const anotherEndsSeconds = 2;
 
 export class Ledger {
   readonly spending: Spending;
   readonly #leases = new Map<string, Lease>();
+  /** When the leases that have been settled of late are forgotten, by id, in that order. */
+  readonly #settled = new Map<string, number>();
   #reserved = 0;
   /** No lease runs out before. */
   #firstExpiry = Number.POSITIVE_INFINITY;
@@ -114,10 +119,18 @@ export class Ledger {
    * Charges what was used in the place of what was reserved. A lease that is not known was lost together with the
    * object's memory before it was written down, and is charged all the same; unless it ran out before, because
    * then it was charged in full.
+   * @returns false for one that has been settled before, which changes nothing
    */
-  settle(lease: Lease, used: number, now: number): void {
+  settle(lease: Lease, used: number, now: number): boolean {
+    for (const [id, until] of this.#settled) {
+      if (until > now) break;
+      this.#settled.delete(id);
+    }
+    if (this.#settled.has(lease.id)) return false;
+    this.#settled.set(lease.id, now + settledMs);
     const known = this.#remove(lease.id);
     if (known || lease.expiresAt > now) this.#charge(used, now);
+    return true;
   }
 
   /** Charges the leases that ran out in full, and gives them. */

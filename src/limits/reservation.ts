@@ -11,8 +11,14 @@ import type { Outcome } from '../usage/usage-row.ts';
 import type { Lease } from './ledger.ts';
 import { setLimitHeaders } from './limit-headers.ts';
 
+/** Waits between tries: within the 30 s that a worker may go on after its answer. */
+const settleAgainMs = [100, 1_000, 5_000];
+
 export interface Reservation {
-  /** At the end, once. Never rejects: a lease that stays unsettled is charged in full when it runs out. */
+  /**
+   * At the end, once. Tries for some seconds, and never rejects: a lease that stays unsettled is charged in full when
+   * it runs out.
+   */
   settle(outcome: Outcome): Promise<void>;
 }
 
@@ -21,8 +27,9 @@ export async function reserve(
   call: Call,
   answer: { id: string; model: string; tokens: number },
 ): Promise<Reservation> {
-  const acquired = await askKey(call, (key) =>
-    key.acquire({ ...answer, hash: call.keyHash, scope: 'inference' }),
+  const acquired = await call.timing.measure(
+    'limits',
+    askKey(call, (key) => key.acquire({ ...answer, hash: call.keyHash, scope: 'inference' })),
   );
   setLimitHeaders(call.responseHeaders, acquired.standings);
   if ('refusal' in acquired) throw new EdgeError(acquired.refusal);
@@ -41,10 +48,15 @@ function hold(call: Call, lease: Lease, renewMs: number): Reservation {
   return {
     async settle(outcome) {
       clearInterval(renewal);
-      try {
-        await keyObject(call.env, call.keyId).settle(lease, outcome);
-      } catch (error) {
-        log('unsettled', { request_id: call.requestId, key: call.keyId, problem: (error as Error).name });
+      for (const waitMs of [...settleAgainMs, undefined]) {
+        try {
+          // A new stub each time: one whose object was moved or updated stays broken.
+          return await keyObject(call.env, call.keyId).settle(lease, outcome);
+        } catch (error) {
+          const fields = { request_id: call.requestId, key: call.keyId, problem: (error as Error).name };
+          if (waitMs === undefined) return log('unsettled', fields);
+          await new Promise((resolve) => setTimeout(resolve, waitMs));
+        }
       }
     },
   };

@@ -1,18 +1,9 @@
 /** A client that leaves stops the node: in every phase, in every way of leaving, streaming or not. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { chat, type Edge, startEdge, until } from './edge.ts';
-import { accept, answer, type Generation, ScriptedNode, streamOf, textEvent } from './scripted-node.ts';
+import { describe, expect, it } from 'vitest';
+import { chat, edgeBeforeNode, until } from './edge.ts';
+import { accept, type Generation, streamOf, textEvent } from './scripted-node.ts';
 
-let node: ScriptedNode;
-let edge: Edge;
-beforeAll(async () => {
-  node = await new ScriptedNode().start();
-  edge = await startEdge([node]);
-});
-afterAll(async () => {
-  await edge?.stop();
-  await node?.stop();
-});
+const { node, edge } = edgeBeforeNode();
 
 /** Tokens for as long as anybody listens. */
 function runOn(generation: Generation): void {
@@ -111,5 +102,4 @@ it('a client that only closes its own direction still gets its answer', async ()
   let got = '';
   for await (const piece of socket) got += piece;
   expect(got).toContain('data: [DONE]');
-  node.script = answer('好');
 });

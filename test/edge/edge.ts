@@ -1,10 +1,11 @@
 /** The worker in real workerd, before nodes that do what a test says. */
 import { connect, type Socket } from 'node:net';
+import { afterAll, beforeAll, beforeEach, expect } from 'vitest';
 import { createKey } from '../../src/dev/dev-key.ts';
 import { startWorker } from '../../src/dev/worker-host.ts';
 import type { OwnUsageBody } from '../../src/usage/own-usage.ts';
 import type { ReportRow } from '../../src/usage/usage-row.ts';
-import type { ScriptedNode } from './scripted-node.ts';
+import { answer, ScriptedNode } from './scripted-node.ts';
 
 export interface Edge {
   url: string;
@@ -36,6 +37,27 @@ export interface TestKey {
 
 const keySecret = 'a secret for tests of the edge';
 export const adminToken = 'an-admin-token-for-tests-of-the-edge';
+
+/**
+ * For a test file: the worker before one node, which answers 好 unless a test says otherwise. Both are there from the
+ * first test on, and not before.
+ */
+export function edgeBeforeNode(): { node: ScriptedNode; edge: Edge } {
+  const node = new ScriptedNode();
+  const edge = {} as Edge;
+  beforeAll(async () => {
+    await node.start();
+    Object.assign(edge, await startEdge([node]));
+  });
+  afterAll(async () => {
+    await edge.stop?.();
+    await node.stop();
+  });
+  beforeEach(() => {
+    node.script = answer('好');
+  });
+  return { node, edge };
+}
 
 /** @param urls of nodes; those of `nodes` by default */
 export async function startEdge(
@@ -115,6 +137,15 @@ export function keyOf(url: string, id: string, key: string): TestKey {
 
 export function chat(fields: object = {}) {
   return { model: 'huozi', messages: [{ role: 'user', content: '你好' }], ...fields };
+}
+
+/** What the body says went wrong, beside the status. It must have OpenAI's shape and nothing else. */
+export async function errorOf(response: Response): Promise<{ status: number; [field: string]: unknown }> {
+  const body = (await response.json()) as { error: Record<string, unknown> };
+  expect(Object.keys(body)).toEqual(['error']);
+  expect(Object.keys(body.error).toSorted()).toEqual(['code', 'message', 'param', 'type']);
+  expect(response.headers.get('x-request-id')).toMatch(/^[\w-]{1,64}$/);
+  return { status: response.status, ...body.error };
 }
 
 /** What a client reads, without the probes that came in between. */

@@ -1,26 +1,10 @@
 /** The life of a key through the admin API, on real Durable Objects. */
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { adminToken, chat, type Edge, keyOf, startEdge, until } from './edge.ts';
-import { answer, ScriptedNode } from './scripted-node.ts';
+import { describe, expect, it } from 'vitest';
+import { adminToken, chat, edgeBeforeNode, errorOf, keyOf, until } from './edge.ts';
+import { answer } from './scripted-node.ts';
 
-let node: ScriptedNode;
-let edge: Edge;
-beforeAll(async () => {
-  node = await new ScriptedNode().start();
-  edge = await startEdge([node]);
-});
-afterAll(async () => {
-  await edge?.stop();
-  await node?.stop();
-});
-beforeEach(() => {
-  node.script = answer('好');
-});
+const { node, edge } = edgeBeforeNode();
 
-async function errorOf(response: Response) {
-  const { error } = (await response.json()) as { error: Record<string, unknown> };
-  return { status: response.status, ...error };
-}
 const now = () => Math.floor(Date.now() / 1000);
 
 describe('a key', () => {

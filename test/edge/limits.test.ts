@@ -3,28 +3,12 @@ import { execFileSync } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { chat, type Edge, keyOf, startEdge, until } from './edge.ts';
-import { accept, answer, type Generation, ScriptedNode, streamOf, textEvent } from './scripted-node.ts';
+import { describe, expect, it } from 'vitest';
+import { chat, edgeBeforeNode, errorOf, keyOf, startEdge, until } from './edge.ts';
+import { accept, answer, type Generation, streamOf, textEvent } from './scripted-node.ts';
 
-let node: ScriptedNode;
-let edge: Edge;
-beforeAll(async () => {
-  node = await new ScriptedNode().start();
-  edge = await startEdge([node]);
-});
-afterAll(async () => {
-  await edge?.stop();
-  await node?.stop();
-});
-beforeEach(() => {
-  node.script = answer('好');
-});
+const { node, edge } = edgeBeforeNode();
 
-async function errorOf(response: Response) {
-  const { error } = (await response.json()) as { error: Record<string, unknown> };
-  return { status: response.status, ...error };
-}
 /** Bytes and prefix spaces of `用户\n你好`, `\n` and `助手\n`, and four control tokens. */
 const promptBound = 13 + 1 + 7 + 3 + 4;
 

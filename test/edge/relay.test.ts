@@ -1,23 +1,11 @@
 /** What a streaming client reads, byte for byte, whatever the node does. */
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { chat, type Edge, startEdge, until, withoutPings } from './edge.ts';
-import { accept, answer, type Generation, ScriptedNode, streamOf, textEvent } from './scripted-node.ts';
+import { describe, expect, it } from 'vitest';
+import { chat, edgeBeforeNode, until, withoutPings } from './edge.ts';
+import { accept, type Generation, streamOf, textEvent } from './scripted-node.ts';
 
-let node: ScriptedNode;
-let edge: Edge;
-beforeAll(async () => {
-  node = await new ScriptedNode().start();
-  edge = await startEdge([node]);
-});
-afterAll(async () => {
-  await edge?.stop();
-  await node?.stop();
-});
-beforeEach(() => {
-  node.script = answer('好');
-});
+const { node, edge } = edgeBeforeNode();
 
 const streamed = async () => withoutPings(await (await edge.post(chat({ stream: true }))).text());
 const lastRequest = () => node.generations.at(-1)!.request;
@@ -51,7 +39,7 @@ describe('a stream', () => {
   it('comes with headers that keep it flowing', async () => {
     const response = await edge.post(chat({ stream: true }), { headers: { 'x-request-id': 'mine-1' } });
     expect(response.headers.get('content-type')).toBe('text/event-stream; charset=utf-8');
-    expect(response.headers.get('cache-control')).toBe('no-cache, no-transform');
+    expect(response.headers.get('cache-control')).toBe('no-store, no-transform');
     expect(response.headers.get('x-request-id')).toBe('mine-1');
     await response.text();
     expect(node.generations.at(-1)!.headers['x-request-id']).toBe('mine-1');

@@ -3,19 +3,10 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { chat, type Edge, startEdge, until } from './edge.ts';
-import { accept, answer, refuse, ScriptedNode, streamOf, textEvent } from './scripted-node.ts';
+import { chat, edgeBeforeNode, errorOf, until } from './edge.ts';
+import { accept, answer, refuse, streamOf, textEvent } from './scripted-node.ts';
 
-let node: ScriptedNode;
-let edge: Edge;
-beforeAll(async () => {
-  node = await new ScriptedNode().start();
-  edge = await startEdge([node]);
-});
-afterAll(async () => {
-  await edge?.stop();
-  await node?.stop();
-});
+const { node, edge } = edgeBeforeNode();
 beforeEach(() => {
   node.script = answer('你好！');
 });
@@ -23,14 +14,6 @@ beforeEach(() => {
 const lastRequest = () => node.generations.at(-1)!.request;
 const get = (path: string, init: RequestInit = {}) =>
   fetch(edge.url + path, { headers: { authorization: `Bearer ${edge.apiKey}` }, ...init });
-
-async function errorOf(response: Response) {
-  const body = (await response.json()) as { error: Record<string, unknown> };
-  expect(Object.keys(body)).toEqual(['error']);
-  expect(Object.keys(body.error).toSorted()).toEqual(['code', 'message', 'param', 'type']);
-  expect(response.headers.get('x-request-id')).toMatch(/^[\w-]{1,64}$/);
-  return { status: response.status, ...body.error };
-}
 
 describe('an answer in one piece', () => {
   it.each([

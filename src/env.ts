@@ -1,4 +1,5 @@
 import type { DirectoryApi, KeyApi, Objects } from './keys/key-api.ts';
+import type { ConversationApi } from './responses/conversation-api.ts';
 
 /** What `wrangler.toml` and the secrets give the worker. */
 export interface Env {
@@ -16,4 +17,7 @@ export interface Env {
   ALLOWED_ORIGINS?: string;
   KEYS: Objects<KeyApi>;
   KEY_DIRECTORY: Objects<DirectoryApi>;
+  CONVERSATIONS: Objects<ConversationApi>;
+  /** So many days after its last response a stored conversation is forgotten. 30 by default. */
+  RESPONSE_DAYS?: string;
 }

@@ -20,6 +20,8 @@ export type Problem =
   | { kind: 'keys_unavailable' }
   | { kind: 'invalid_admin_token' }
   | { kind: 'key_not_found' }
+  | { kind: 'response_not_found'; id: string; param: string }
+  | { kind: 'responses_unavailable' }
   | { kind: 'unknown_url'; method: string; path: string }
   | { kind: 'method_not_allowed'; method: string; allow: string }
   | { kind: 'model_not_found'; model: string }
@@ -144,6 +146,22 @@ function wire(problem: Problem): WireError {
         message: 'There is no such key.',
         param: 'id',
         code: problem.kind,
+      };
+    case 'response_not_found':
+      return {
+        ...badRequest,
+        status: 404,
+        message: `There is no response ${JSON.stringify(problem.id.slice(0, 64))}.`,
+        param: problem.param,
+        code: problem.param === 'previous_response_id' ? 'previous_response_not_found' : problem.kind,
+      };
+    case 'responses_unavailable':
+      return {
+        ...serverError,
+        status: 503,
+        message: 'Stored responses cannot be reached at the moment.',
+        code: problem.kind,
+        headers: retryAfter(1),
       };
     case 'unknown_url':
       return {

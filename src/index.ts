@@ -17,6 +17,7 @@ import { errorResponse } from './errors.ts';
 import { authorise } from './keys/ask-key.ts';
 import { getModel, listModels } from './models.ts';
 import { requireKey } from './require-key.ts';
+import { responses } from './responses/responses.ts';
 import { ServerTiming } from './server-timing.ts';
 import { traceOf } from './trace.ts';
 import { ownUsage } from './usage/own-usage.ts';
@@ -24,6 +25,7 @@ import { allowOrigins, safeHeaders } from './web-safety.ts';
 
 export { KeyDirectory } from './keys/key-directory.ts';
 export { KeyObject } from './keys/key-object.ts';
+export { ConversationObject } from './responses/conversation-object.ts';
 
 const maxBodyBytes = 1024 * 1024;
 const app = new Hono<App>();
@@ -82,6 +84,8 @@ app.post('/v1/completions', async (c) => {
   const shape = { object: 'text_completion', role: 'assistant', promptField: 'prompt' } as const;
   return complete(callOf(c), request, renderText(request.prompt), shape);
 });
+
+app.route('/v1/responses', responses);
 
 app.notFound(({ req }) =>
   errorResponse({ kind: 'unknown_url', method: req.method, path: req.path.slice(0, 128) }),

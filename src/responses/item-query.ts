@@ -1,0 +1,71 @@
+/** Queries of stored responses. Lists come as `include=` or, from OpenAI's clients, as `include[]=`. */
+import * as z from 'zod/mini';
+import { EdgeError } from '../errors.ts';
+import { idle } from '../generation-fields.ts';
+import { validate } from '../validate.ts';
+import type { Item } from './items.ts';
+
+const include = idle(
+  (value) => value !== 'message.output_text.logprobs',
+  'log-probabilities are not stored.',
+);
+
+const retrieval = z.strictObject({
+  include,
+  stream: idle((value) => value === 'false', 'a stored response is not streamed again.'),
+  starting_after: idle(() => false, 'a stored response is not streamed again.'),
+  include_obfuscation: idle((value) => value === 'false', 'is not supported.'),
+});
+
+const itemsQuery = z.strictObject({
+  include,
+  limit: z._default(
+    z.pipe(
+      z.transform((value: unknown) =>
+        typeof value === 'string' && /^\d{1,4}$/.test(value) ? Number(value) : value,
+      ),
+      z.int().check(z.minimum(1), z.maximum(100)),
+    ),
+    20,
+  ),
+  order: z._default(z.literal(['asc', 'desc']), 'desc'),
+  after: z.optional(z.string()),
+});
+
+/** Throws an EdgeError that names what is not supported. */
+export function parseRetrieval(params: Record<string, string[]>): void {
+  validate(retrieval, single(params));
+}
+
+export function parseItemsQuery(params: Record<string, string[]>) {
+  const { limit, order, after } = validate(itemsQuery, single(params));
+  return {
+    /** One page of a response's items, which are given as they were written. */
+    page(items: Item[]) {
+      const ordered = order === 'asc' ? items : items.toReversed();
+      const start = after === undefined ? 0 : ordered.findIndex(({ id }) => id === after) + 1;
+      if (after !== undefined && start === 0) {
+        const message = 'after: is not the id of an item of this response.';
+        throw new EdgeError({ kind: 'invalid_request', param: 'after', message });
+      }
+      const data = ordered.slice(start, start + limit);
+      return {
+        object: 'list' as const,
+        data,
+        first_id: data[0]?.id ?? null,
+        last_id: data.at(-1)?.id ?? null,
+        has_more: start + limit < ordered.length,
+      };
+    },
+  };
+}
+
+/** Of a list the first that is refused is the one to tell of; all else is taken once. */
+function single(params: Record<string, string[]>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(params).map(([name, values]) => [
+      name.replace(/\[\]$/, ''),
+      values.find((value) => value === 'message.output_text.logprobs') ?? values[0]!,
+    ]),
+  );
+}

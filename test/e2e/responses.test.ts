@@ -1,0 +1,189 @@
+/** OpenAI's own client on the Responses API, against the real edge, node and model. */
+import OpenAI from 'openai';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createKey } from '../../src/dev/dev-key.ts';
+import { type Stack, startStack } from '../stack.ts';
+
+let stack: Stack;
+let client: OpenAI;
+
+beforeAll(async () => {
+  stack = await startStack();
+  client = new OpenAI({ baseURL: stack.baseURL, apiKey: stack.apiKey, maxRetries: 0 });
+});
+afterAll(() => stack?.stop());
+
+const counted = '1、2、3、4、5、6、7、8、9、10';
+
+describe('create', () => {
+  it('answers a string under instructions', async () => {
+    const response = await client.responses.create({
+      model: 'huozi',
+      instructions: '你是一个智能助手',
+      input: '从1数到10',
+      temperature: 0,
+      metadata: { topic: 'counting' },
+    });
+    expect(response.output_text).toBe(counted);
+    expect(response).toMatchObject({
+      object: 'response',
+      status: 'completed',
+      error: null,
+      incomplete_details: null,
+      instructions: '你是一个智能助手',
+      metadata: { topic: 'counting' },
+      temperature: 0,
+      top_p: 0.9,
+      tools: [],
+    });
+    expect(response.id).toMatch(/^resp_[0-9a-f]{48}$/);
+    const { usage } = response;
+    expect(usage!.total_tokens).toBe(usage!.input_tokens + usage!.output_tokens);
+    expect(usage!.output_tokens).toBeGreaterThan(10);
+  });
+
+  it('streams the typed events, which the client puts together to the same response', async () => {
+    const types: string[] = [];
+    const stream = client.responses.stream({ model: 'huozi', input: '从1数到10', temperature: 0 });
+    stream.on('event', (event) => types.push(event.type));
+    const numbers: number[] = [];
+    stream.on('event', (event) => numbers.push(event.sequence_number));
+    const response = await stream.finalResponse();
+    expect(response.output_text).toBe(counted);
+    expect(numbers).toEqual(numbers.map((_, at) => at));
+    const withoutRepeats = types.filter((type, at) => type !== types[at - 1]);
+    expect(withoutRepeats).toEqual([
+      'response.created',
+      'response.in_progress',
+      'response.output_item.added',
+      'response.content_part.added',
+      'response.output_text.delta',
+      'response.output_text.done',
+      'response.content_part.done',
+      'response.output_item.done',
+      'response.completed',
+    ]);
+    // One event a token and not one lump: that is what streaming means.
+    const deltas = types.filter((type) => type === 'response.output_text.delta').length;
+    expect(deltas).toBeGreaterThan(response.usage!.output_tokens - 3);
+    const stored = await client.responses.retrieve(response.id);
+    expect(stored.output_text).toBe(counted);
+    expect(stored.usage).toEqual(response.usage);
+  });
+
+  it('goes on from a previous response, without its instructions', async () => {
+    const first = await client.responses.create({
+      model: 'huozi',
+      instructions: '你是一个智能助手',
+      input: '从1数到10',
+      temperature: 0,
+    });
+    const second = await client.responses.create({
+      model: 'huozi',
+      previous_response_id: first.id,
+      input: '从1数到5',
+      temperature: 0,
+    });
+    const asOne = await client.chat.completions.create({
+      model: 'huozi',
+      messages: [
+        { role: 'user', content: '从1数到10' },
+        { role: 'assistant', content: first.output_text },
+        { role: 'user', content: '从1数到5' },
+      ],
+      temperature: 0,
+    });
+    expect(second.output_text).toBe(asOne.choices[0]!.message.content);
+    expect(second.usage!.input_tokens).toBe(asOne.usage!.prompt_tokens);
+    expect(second.previous_response_id).toBe(first.id);
+    const third = await client.responses.create({
+      model: 'huozi',
+      previous_response_id: second.id,
+      input: '从1数到5',
+      temperature: 0,
+    });
+    expect(third.usage!.input_tokens).toBeGreaterThan(second.usage!.input_tokens);
+    const items = await client.responses.inputItems.list(third.id);
+    expect(items.data).toMatchObject([{ role: 'user', content: [{ type: 'input_text', text: '从1数到5' }] }]);
+  });
+
+  it('ends at max_output_tokens as incomplete', async () => {
+    const response = await client.responses.create({
+      model: 'huozi',
+      input: '从1数到10',
+      temperature: 0,
+      max_output_tokens: 3,
+    });
+    expect(response.status).toBe('incomplete');
+    expect(response.incomplete_details).toEqual({ reason: 'max_output_tokens' });
+    expect(response.usage!.output_tokens).toBe(3);
+  });
+});
+
+describe('afterwards', () => {
+  it('a response is read and deleted by its own key alone', async () => {
+    const { id } = await client.responses.create({ model: 'huozi', input: '从1数到5', temperature: 0 });
+    const { key } = await createKey(new URL(stack.baseURL).origin, stack.adminToken, { name: 'other' });
+    const stranger = new OpenAI({ baseURL: stack.baseURL, apiKey: key, maxRetries: 0 });
+    const theirs = [
+      () => stranger.responses.retrieve(id),
+      () => stranger.responses.delete(id),
+      () => stranger.responses.cancel(id),
+      () => stranger.responses.inputItems.list(id),
+      () => stranger.responses.create({ model: 'huozi', input: '好', previous_response_id: id }),
+    ];
+    for (const call of theirs) await expect(call()).rejects.toMatchObject({ status: 404 });
+    expect((await client.responses.retrieve(id)).status).toBe('completed');
+    // One that has ended stays as it is.
+    expect((await client.responses.cancel(id)).status).toBe('completed');
+    await client.responses.delete(id);
+    await expect(client.responses.retrieve(id)).rejects.toMatchObject({
+      status: 404,
+      code: 'response_not_found',
+    });
+  });
+
+  it('one that was not to be stored is not there', async () => {
+    const { id } = await client.responses.create({
+      model: 'huozi',
+      input: '从1数到5',
+      temperature: 0,
+      store: false,
+    });
+    await expect(client.responses.retrieve(id)).rejects.toMatchObject({ status: 404 });
+  });
+
+  it('one that is being made is cancelled by its id, and its node is free', async () => {
+    const stream = await client.responses.create({
+      model: 'huozi',
+      input: '从1数到10',
+      temperature: 0,
+      max_output_tokens: 1_500,
+      ignore_eos: true,
+      stream: true,
+    } as OpenAI.Responses.ResponseCreateParamsStreaming);
+    let cancelled: Promise<OpenAI.Responses.Response> | undefined;
+    let deltas = 0;
+    let last: OpenAI.Responses.ResponseStreamEvent | undefined;
+    for await (const event of stream) {
+      last = event;
+      if (event.type === 'response.output_text.delta') deltas++;
+      if (event.type === 'response.created') {
+        expect((await client.responses.retrieve(event.response.id)).status).toBe('in_progress');
+        cancelled = client.responses.cancel(event.response.id);
+      }
+    }
+    expect((await cancelled)!.status).toBe('cancelled');
+    expect(last).toMatchObject({
+      type: 'response.incomplete',
+      response: { status: 'cancelled', error: null },
+    });
+    expect(deltas).toBeLessThan(1_000);
+    const { id } = (last as OpenAI.Responses.ResponseIncompleteEvent).response;
+    expect((await client.responses.retrieve(id)).status).toBe('cancelled');
+    const node = await fetch(`${stack.node.url}/v1/node`, {
+      headers: { authorization: `Bearer ${stack.nodeToken}` },
+    });
+    expect(await node.json()).toMatchObject({ active: 0, queued: 0 });
+  });
+});

@@ -42,12 +42,13 @@ export class NodeStartError extends Error {
  * ```
  */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
-  const { modelPath, slots, contextTokens, batchTokens, threads, gpuLayers, ...server } = {
+  const { modelPath, slots, contextTokens, batchTokens, threads, gpuLayers, ...rest } = {
     ...nodeDefaults,
     port: 0,
     log: pino({ level: 'silent' }),
     ...options,
   };
+  const { maxQueue, maxQueueTokens, prefixCache, ...server } = rest;
   if (!server.token) throw new NodeStartError('a node needs a token');
   await access(modelPath).catch(() => {
     throw new NodeStartError(`there is no model file ${modelPath}`);
@@ -59,6 +60,9 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     batchTokens,
     ...(threads === undefined ? {} : { threads }),
     ...(gpuLayers === undefined ? {} : { gpuLayers }),
+    ...(maxQueue === undefined ? {} : { maxQueue }),
+    ...(maxQueueTokens === undefined ? {} : { maxQueueTokens }),
+    ...(prefixCache === undefined ? {} : { prefixCache }),
   };
   try {
     return await serveNode(() => loadEngine(engine), server);

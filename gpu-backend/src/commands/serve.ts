@@ -27,6 +27,9 @@ HUOZI_NODE_TOKEN or from a file; never from the command line, which others can s
   --batch N              tokens of one decode step (default ${nodeDefaults.batchTokens})
   --threads N            CPU threads (default: one fewer than the process may use)
   --gpu-layers N         layers on the GPU (default: all when a GPU library is installed)
+  --max-queue N          requests that may wait; 429 past that (default 256)
+  --max-queue-tokens N   prompt tokens that may wait (default 8 x context)
+  --no-prefix-cache      share no KV cells between requests with equal beginnings
   --drain-timeout N      seconds that running answers get after a signal (default ${defaultDrainSeconds})
   --log-level LEVEL      ${logLevels.join(', ')} (default info)
   -h, --help             this text
@@ -60,13 +63,17 @@ function parse(args: string[]): { options: NodeOptions; drainMs: number } {
       batch: { type: 'string' },
       threads: { type: 'string' },
       'gpu-layers': { type: 'string' },
+      'max-queue': { type: 'string' },
+      'max-queue-tokens': { type: 'string' },
+      'no-prefix-cache': { type: 'boolean' },
       'drain-timeout': { type: 'string', default: String(defaultDrainSeconds) },
       'log-level': { type: 'string', default: 'info' },
     },
   });
   const level = values['log-level'];
   if (!logLevels.includes(level)) throw new UsageError(`--log-level takes ${logLevels.join(', ')}`);
-  const number = (option: 'context' | 'slots' | 'batch' | 'threads' | 'gpu-layers', min: number) => {
+  type Numeric = 'context' | 'slots' | 'batch' | 'threads' | 'gpu-layers' | 'max-queue' | 'max-queue-tokens';
+  const number = (option: Numeric, min: number) => {
     const text = values[option];
     return text === undefined ? undefined : wholeNumber(option, text, min);
   };
@@ -79,6 +86,9 @@ function parse(args: string[]): { options: NodeOptions; drainMs: number } {
     batchTokens: number('batch', 1),
     threads: number('threads', 1),
     gpuLayers: number('gpu-layers', 0),
+    maxQueue: number('max-queue', 0),
+    maxQueueTokens: number('max-queue-tokens', 0),
+    prefixCache: values['no-prefix-cache'] ? false : undefined,
   };
   return {
     options: {

@@ -9,6 +9,9 @@ import { Sequence } from './sequence.ts';
 import { Tokenizer } from './tokenizer.ts';
 import type { Engine, EngineOptions, GenerationEvents, GenerationRequest } from './types.ts';
 
+/** Of a step's tokens, those of prompts while others decode: all of them wait for it. */
+const besideShare = 1 / 4;
+
 /**
  * Loads a model and makes a context for it.
  * @throws ModelFileError, ContextError, NativeLibraryError, NativeMismatchError; RangeError for impossible options
@@ -20,6 +23,9 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
   requireCount('contextTokens', contextTokens, 2, 2 ** 31 - 1);
   requireCount('batchTokens', batchTokens, slots, 2 ** 20);
   requireCount('threads', threads, 1, 512);
+  const { maxQueue = 256, maxQueueTokens = 8 * contextTokens, prefixCache = true } = options;
+  requireCount('maxQueue', maxQueue, 0, 1_000_000);
+  requireCount('maxQueueTokens', maxQueueTokens, 0, Number.MAX_SAFE_INTEGER);
 
   const { version, backends, devices } = loadLibrary();
   const model = await loadModel(options.modelPath, options.gpuLayers ?? -1);
@@ -37,7 +43,17 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
       `no context of ${contextTokens} tokens for ${options.modelPath}: ${context.failure}`,
     );
   }
-  const scheduler = new Scheduler(context, { slots, contextTokens, batchTokens, vocabularySize });
+  const scheduler = new Scheduler(context, {
+    slots,
+    contextTokens,
+    batchTokens,
+    besideTokens: Math.max(1, Math.floor(batchTokens * besideShare)),
+    vocabularySize,
+    maxQueue,
+    maxQueueTokens,
+    prefixCache,
+    ids: Array.from({ length: maxSequences }, (_, id) => id),
+  });
   const tokenizer = new Tokenizer(model);
   const maxSequence = Math.min(contextTokens, model.native.trainedContext);
   const { bos, eos, begin, end } = model.tokens;
@@ -67,7 +83,9 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
       checkPrompt(request, vocabularySize, maxSequence);
       const cells = Math.min(request.promptIds.length + request.maxTokens, maxSequence);
       const stopIds = new Set(request.ignoreEos ? request.stopIds : [...request.stopIds, eos, begin, end]);
-      const sequence = new Sequence(request, events, model.pieces, stopIds, cells, () => scheduler.wake());
+      const sequence = new Sequence(request, events, model.pieces, stopIds, cells, () =>
+        scheduler.noticeCancel(),
+      );
       scheduler.submit(sequence);
       return sequence;
     },

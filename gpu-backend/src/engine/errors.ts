@@ -21,3 +21,19 @@ export class EngineClosedError extends Error {
     super('the engine is closed');
   }
 }
+
+/** As many requests or prompt tokens wait as may wait. */
+export class QueueFullError extends Error {
+  override name = 'QueueFullError';
+  readonly queued: number;
+  readonly queuedTokens: number;
+  /** When what waits now will have been served, from measured throughput; 0 if nothing was measured yet. */
+  readonly waitMs: number;
+
+  constructor(queued: number, queuedTokens: number, waitMs: number) {
+    super(`${queued} requests with ${queuedTokens} prompt tokens wait already`);
+    this.queued = queued;
+    this.queuedTokens = queuedTokens;
+    this.waitMs = waitMs;
+  }
+}

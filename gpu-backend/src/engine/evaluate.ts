@@ -42,7 +42,7 @@ export async function createEvaluator(model: Model, maxTokens: number, threads: 
       if (ids.length === 0 || ids.length > maxTokens)
         throw new RangeError(`${ids.length} tokens of ${maxTokens}`);
       routed = [];
-      context.removeSequence(0);
+      context.removeCells(0, 0, -1);
       const { batch } = context;
       batch.tokens.set(ids);
       batch.sequences.fill(0, 0, ids.length);

@@ -30,7 +30,6 @@ interface Step {
 class ScriptedContext implements StepContext {
   readonly batch;
   readonly steps: Step[] = [];
-  readonly removed: number[] = [];
   /** KV cells held, by sequence. */
   readonly cells = new Map<number, number>();
   #logits = new Float32Array(0);
@@ -64,9 +63,13 @@ class ScriptedContext implements StepContext {
   logits = () => this.#logits;
   lastErrors = () => 'out of luck';
 
-  removeSequence(id: number): void {
-    this.removed.push(id);
-    this.cells.delete(id);
+  removeCells(id: number, from: number): void {
+    if (from === 0) this.cells.delete(id);
+    else this.cells.set(id, Math.min(this.cells.get(id) ?? 0, from));
+  }
+
+  shareCells(): void {
+    throw new Error('nothing is shared without a prefix cache');
   }
 
   /** The next step that begins. */
@@ -81,7 +84,18 @@ class ScriptedContext implements StepContext {
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 function setUp(options: Partial<SchedulerOptions> = {}) {
-  const all = { slots: 2, contextTokens: 100, batchTokens: 8, vocabularySize: vocabulary, ...options };
+  const all: SchedulerOptions = {
+    slots: 2,
+    contextTokens: 100,
+    batchTokens: 8,
+    besideTokens: 8,
+    vocabularySize: vocabulary,
+    maxQueue: 100,
+    maxQueueTokens: 1000,
+    prefixCache: false,
+    ids: [0, 1, 2, 3],
+    ...options,
+  };
   const context = new ScriptedContext(all.batchTokens);
   const scheduler = new Scheduler(context, all);
   const submit = (prompt: number[], request: Partial<GenerationRequest> = {}) => {
@@ -101,7 +115,7 @@ function setUp(options: Partial<SchedulerOptions> = {}) {
       pieces,
       new Set(request.stopIds),
       prompt.length + whole.maxTokens,
-      () => scheduler.wake(),
+      () => scheduler.noticeCancel(),
     );
     scheduler.submit(sequence);
     return Object.assign(seen, { cancel: () => sequence.cancel() });
@@ -142,7 +156,7 @@ describe('scheduler', () => {
       end: { reason: 'length', promptTokens: 3, completionTokens: 1 },
     });
     expect(fourth.tokens).toEqual([[1, 10, 6, true]]);
-    expect(context.removed.sort()).toEqual([0, 2]);
+    expect([...context.cells.keys()]).toEqual([1]);
     fourth.finish();
     (await context.next()).finish();
     await turn();
@@ -155,7 +169,15 @@ describe('scheduler', () => {
     const large = submit([2, 2], { maxTokens: 4 });
     const small = submit([3], { maxTokens: 1 });
     const step = await context.next();
-    expect(scheduler.stats).toEqual({ slots: 3, active: 1, queued: 2, kvUsed: 5, kvTotal: 10, steps: 0 });
+    expect(scheduler.stats).toMatchObject({
+      active: 1,
+      queued: 2,
+      queuedTokens: 3,
+      kvUsed: 5,
+      kvCached: 0,
+      kvTotal: 10,
+      steps: 0,
+    });
     step.finish();
     (await context.next()).finish();
     (await context.next()).finish();
@@ -188,11 +210,11 @@ describe('scheduler', () => {
     const next = await context.next();
     expect(next.tokens.map(([, , token]) => token)).toEqual([3]);
     // The token that the step had drawn already counts as never generated.
-    expect(decoding.end).toEqual({ reason: 'cancelled', promptTokens: 1, completionTokens: 1 });
+    expect(decoding.end).toMatchObject({ reason: 'cancelled', promptTokens: 1, completionTokens: 1 });
     expect(prefilling.end).toMatchObject({ reason: 'cancelled', completionTokens: 0 });
     expect(queued.end).toMatchObject({ reason: 'cancelled', completionTokens: 0 });
     expect(scheduler.stats).toMatchObject({ active: 1, queued: 0, kvUsed: 4 });
-    expect(context.removed).toHaveLength(2);
+    expect(context.cells.size).toBe(1);
     next.finish();
     (await context.next()).finish();
     (await context.next()).finish();

@@ -1,20 +1,25 @@
 /**
- * Continuous batching: one llama_decode a step for all sequences. Tokens of running sequences come first, prefill
- * of joining ones fills what is left of the batch, in chunks, in the order of arrival. Admission reserves the KV
- * cells of prompt and answer, so a running sequence can never fail for space; the rest waits its turn.
+ * Continuous batching: one llama_decode a step for all sequences. Tokens of running sequences come first, prefill of
+ * joining ones fills what is left of the batch, in chunks that keep the step short while others decode. Admission
+ * reserves the KV cells of prompt and answer, so a running sequence can never fail for space; the rest waits its turn.
+ *
+ * Who is next is fair-queue.ts's, which KV cells are shared prefix-cache.ts's.
  */
 
 import type { NativeContext } from '../native/context.ts';
 import type { EndReason } from '../protocol.ts';
-import { EngineClosedError } from './errors.ts';
+import { EngineClosedError, QueueFullError } from './errors.ts';
+import { FairQueue } from './fair-queue.ts';
 import { DecodeError } from './model-errors.ts';
+import { type Lease, PrefixCache } from './prefix-cache.ts';
 import { Sampler } from './sampler.ts';
 import type { Sequence } from './sequence.ts';
+import { Throughput } from './throughput.ts';
 import type { EngineStats } from './types.ts';
 
 export type StepContext = Pick<
   NativeContext,
-  'batch' | 'decode' | 'logits' | 'removeSequence' | 'lastErrors'
+  'batch' | 'decode' | 'logits' | 'removeCells' | 'shareCells' | 'lastErrors'
 >;
 
 export interface SchedulerOptions {
@@ -22,21 +27,38 @@ export interface SchedulerOptions {
   contextTokens: number;
   /** Not below `slots`. */
   batchTokens: number;
+  /** Prompt tokens of a step in which others decode, at most. */
+  besideTokens: number;
   vocabularySize: number;
+  maxQueue: number;
+  maxQueueTokens: number;
+  prefixCache: boolean;
+  /** llama.cpp's sequence ids, more than `slots`. */
+  ids: readonly number[];
 }
+
+/** How long a step may take for the prompt tokens in it while others decode. */
+const besideMs = 100;
+/** A shorter common beginning is not worth waiting for the other one's prefill. */
+const leastAwaited = 32;
 
 export class Scheduler {
   readonly #context: StepContext;
   readonly #options: SchedulerOptions;
   readonly #sampler: Sampler;
-  readonly #queue: Sequence[] = [];
-  /** In the order of admission. */
+  readonly #queue = new FairQueue<Sequence>();
+  readonly #throughput = new Throughput();
+  readonly cache: PrefixCache;
   #running: Sequence[] = [];
-  readonly #freeSlots: number[];
+  /** Those of them whose prompt is not through, first to be served first. */
+  #prefilling: Sequence[] = [];
   /** Which sequence each logit row of the step belongs to. */
   readonly #rows: Sequence[] = [];
-  #reserved = 0;
   #steps = 0;
+  /** Something was cancelled since the last step. */
+  #cancelled = false;
+  /** The first deadline of all that waits and runs. */
+  #nextDeadline = Number.POSITIVE_INFINITY;
   #closed = false;
   #loop: Promise<void> | undefined;
 
@@ -44,30 +66,45 @@ export class Scheduler {
     this.#context = context;
     this.#options = options;
     this.#sampler = new Sampler(options.vocabularySize);
-    this.#freeSlots = Array.from({ length: options.slots }, (_, i) => options.slots - 1 - i);
+    this.cache = new PrefixCache(context, {
+      cells: options.contextTokens,
+      ids: options.ids,
+      enabled: options.prefixCache,
+    });
   }
 
   get stats(): EngineStats {
     return {
       slots: this.#options.slots,
       active: this.#running.length,
-      queued: this.#queue.length,
-      kvUsed: this.#reserved,
+      queued: this.#queue.size,
+      queuedTokens: this.#queue.tokens,
+      expectedWaitMs: this.#expectedWait(),
+      kvUsed: this.cache.reserved,
+      kvCached: this.cache.idle,
       kvTotal: this.#options.contextTokens,
       steps: this.#steps,
     };
   }
 
-  /** @throws EngineClosedError */
+  /** @throws EngineClosedError, QueueFullError */
   submit(sequence: Sequence): void {
     if (this.#closed) throw new EngineClosedError();
+    const { size, tokens } = this.#queue;
+    const { slots, maxQueue, maxQueueTokens } = this.#options;
+    const waiting = size - (slots - this.#running.length);
+    const isTooMuch = size > 0 && tokens + sequence.promptTokens > maxQueueTokens;
+    if (waiting >= maxQueue || (waiting >= 0 && isTooMuch))
+      throw new QueueFullError(size, tokens, this.#expectedWait());
     this.#queue.push(sequence);
-    this.wake();
+    this.#nextDeadline = Math.min(this.#nextDeadline, sequence.deadline);
+    this.#wake();
   }
 
-  /** Also after a cancel, which takes effect between two steps. */
-  wake(): void {
-    this.#loop ??= this.#run();
+  /** Takes effect between two steps. */
+  noticeCancel(): void {
+    this.#cancelled = true;
+    this.#wake();
   }
 
   /** Ends everything as cancelled; resolves when no step runs any more. */
@@ -77,42 +114,97 @@ export class Scheduler {
     await this.#loop;
   }
 
+  #wake(): void {
+    this.#loop ??= this.#run();
+  }
+
   async #run(): Promise<void> {
     // Callers get their Generation before its first event, and all requests of one turn join the same step.
     await undefined;
     for (;;) {
-      this.#dropCancelled();
+      this.#dropEnded();
       this.#admit();
       const count = this.#fill();
       if (count === 0) break;
+      const begin = performance.now();
       const code = await this.#context.decode(count);
       this.#steps++;
-      if (code === 0) this.#advance();
+      if (code === 0) this.#advance(count, performance.now() - begin);
       else this.#fail(new DecodeError(code, this.#context.lastErrors()));
     }
     // In the same turn as the look at the queue that found nothing: a request may come before the promise settles.
     this.#loop = undefined;
   }
 
-  #dropCancelled(): void {
-    for (const sequence of this.#running) if (sequence.cancelled) this.#release(sequence);
-    const ended = [...this.#running, ...this.#queue].filter((sequence) => sequence.cancelled);
-    if (ended.length === 0) return;
-    this.#running = this.#running.filter((sequence) => !sequence.cancelled);
-    this.#queue.splice(0, Infinity, ...this.#queue.filter((sequence) => !sequence.cancelled));
-    for (const sequence of ended) sequence.end('cancelled');
+  /** Cancelled or past their deadline. */
+  #dropEnded(): void {
+    const now = performance.now();
+    if (!this.#cancelled && now < this.#nextDeadline) return;
+    this.#cancelled = false;
+    this.#nextDeadline = Number.POSITIVE_INFINITY;
+    for (const sequence of this.#queue) {
+      const reason = this.#reasonToEnd(sequence, now);
+      if (!reason) continue;
+      this.#queue.take(sequence);
+      this.#queue.leave(sequence);
+      this.#tell(sequence, reason);
+    }
+    for (const sequence of this.#running) {
+      const reason = this.#reasonToEnd(sequence, now);
+      if (reason) this.#end(sequence, reason);
+    }
+  }
+
+  #reasonToEnd({ cancelled, deadline }: Sequence, now: number): EndReason | undefined {
+    if (cancelled) return 'cancelled';
+    if (deadline <= now) return 'deadline';
+    this.#nextDeadline = Math.min(this.#nextDeadline, deadline);
+    return undefined;
   }
 
   #admit(): void {
-    for (let first = this.#queue[0]; first; first = this.#queue[0]) {
-      const slot = this.#freeSlots.at(-1);
-      if (slot === undefined || this.#reserved + first.cells > this.#options.contextTokens) return;
-      this.#freeSlots.pop();
-      this.#queue.shift();
-      first.slot = slot;
-      this.#reserved += first.cells;
+    const { slots } = this.#options;
+    if (this.#queue.size === 0 || this.#running.length === slots) return;
+    for (const first of this.#queue.order()) {
+      if (this.#awaits(first)) continue;
+      if (!first.tokens) {
+        first.tokens = new Int32Array(first.cells);
+        first.tokens.set(first.prompt);
+      }
+      // What does not fit holds up those behind it: else it would wait forever beside smaller ones.
+      const lease = this.cache.join(first.tenant, first.tokens, first.promptTokens - 1);
+      if (!lease) return;
+      this.#queue.take(first);
+      first.lease = lease;
+      first.past = lease.cached;
       this.#running.push(first);
+      this.#prefilling.push(first);
+      if (this.#running.length === slots) return;
     }
+  }
+
+  /** Whether another one of its tenant is just evaluating what it begins with: then that is shared, not done twice. */
+  #awaits(sequence: Sequence): boolean {
+    const { awaited, prompt, promptTokens, tenant } = sequence;
+    if (awaited) {
+      const { leader, length } = awaited;
+      if (!leader.ended && leader.past < length) return true;
+      sequence.awaited = undefined;
+    }
+    if (!this.#options.prefixCache) return false;
+    let cached = -1;
+    for (const leader of this.#prefilling) {
+      if (leader.tenant !== tenant) continue;
+      const length = commonPrefix(prompt, leader.prompt, promptTokens - 1);
+      if (leader.past >= length) continue;
+      if (cached < 0) cached = this.cache.match(tenant, prompt, promptTokens - 1);
+      if (length - Math.max(cached, leader.past) < leastAwaited) continue;
+      sequence.awaited = { leader, length };
+      // Else what is urgent would wait for what is not.
+      leader.priority = Math.max(leader.priority, sequence.priority);
+      return true;
+    }
+    return false;
   }
 
   /** @returns tokens in the batch */
@@ -123,25 +215,33 @@ export class Scheduler {
     for (const sequence of this.#running) {
       sequence.stepping = 0;
       if (sequence.past < sequence.promptTokens) continue;
-      batch.tokens[count] = sequence.next;
-      batch.positions[count] = sequence.past;
-      batch.sequences[count] = sequence.slot;
+      const { lease, past, next } = sequence as Sequence & { lease: Lease };
+      lease.tokens[past] = next;
+      batch.tokens[count] = next;
+      batch.positions[count] = past;
+      batch.sequences[count] = lease.id;
       batch.outputs[count] = 1;
       count++;
       sequence.stepping = 1;
       this.#rows.push(sequence);
     }
-    for (const sequence of this.#running) {
-      const left = sequence.promptTokens - sequence.past;
-      const room = this.#options.batchTokens - count;
-      if (left <= 0 || room === 0) continue;
+    if (this.#prefilling.length === 0) return count;
+    if (this.#prefilling.length > 1) this.#prefilling.sort(this.#queue.compare);
+    let room = this.#options.batchTokens - count;
+    if (count > 0) room = Math.min(room, this.#throughput.chunk(besideMs, this.#options.besideTokens));
+    for (const sequence of this.#prefilling) {
+      if (room === 0) break;
+      const { lease, past, promptTokens } = sequence as Sequence & { lease: Lease };
+      const left = promptTokens - past;
       const chunk = Math.min(left, room);
-      batch.tokens.set(sequence.prompt.subarray(sequence.past, sequence.past + chunk), count);
-      batch.sequences.fill(sequence.slot, count, count + chunk);
+      batch.tokens.set(sequence.prompt.subarray(past, past + chunk), count);
+      batch.sequences.fill(lease.id, count, count + chunk);
       batch.outputs.fill(0, count, count + chunk);
-      for (let i = 0; i < chunk; i++) batch.positions[count + i] = sequence.past + i;
+      for (let i = 0; i < chunk; i++) batch.positions[count + i] = past + i;
       count += chunk;
+      room -= chunk;
       sequence.stepping = chunk;
+      this.#queue.chargePrompt(sequence, chunk);
       if (chunk === left) {
         batch.outputs[count - 1] = 1;
         this.#rows.push(sequence);
@@ -150,34 +250,83 @@ export class Scheduler {
     return count;
   }
 
-  #advance(): void {
-    for (const sequence of this.#running) sequence.past += sequence.stepping;
+  #advance(count: number, ms: number): void {
+    let decoded = 0;
+    for (const sequence of this.#running) {
+      if (sequence.past >= sequence.promptTokens) decoded++;
+      sequence.past += sequence.stepping;
+    }
+    this.#throughput.step(ms, decoded, count - decoded);
+    if (this.#prefilling.length > 0) this.#growPrefixes();
     const logits = this.#context.logits();
     const size = this.#options.vocabularySize;
-    for (const [row, sequence] of this.#rows.entries()) {
+    for (let row = 0; row < this.#rows.length; row++) {
+      const sequence = this.#rows[row] as Sequence;
       if (sequence.cancelled) continue;
-      sequence.penalties?.apply(logits, row * size);
-      const id = this.#sampler.sample(logits, row * size, sequence.request.sampling, sequence.past);
-      const reason = sequence.accept(id);
-      if (reason) this.#end(sequence, reason);
+      try {
+        sequence.penalties?.apply(logits, row * size);
+        const id = this.#sampler.sample(logits, row * size, sequence.request.sampling, sequence.past);
+        this.#queue.chargeAnswer(sequence);
+        const reason = sequence.accept(id);
+        if (reason) this.#end(sequence, reason);
+      } catch (error) {
+        // Whatever went wrong with one sequence, or with who listens to it, is no reason to stop the others.
+        if (!sequence.ended) this.#end(sequence, 'error', error as Error);
+      }
     }
+  }
+
+  #growPrefixes(): void {
+    let done = 0;
+    for (const { lease, past, promptTokens } of this.#prefilling) {
+      if (past === promptTokens) done++;
+      this.cache.grow(lease as Lease, Math.min(past, promptTokens));
+    }
+    if (done > 0) this.#prefilling = this.#prefilling.filter(({ past, promptTokens }) => past < promptTokens);
   }
 
   /** Ends what was in the failed batch; sequences that were not, go on. */
   #fail(error: DecodeError): void {
     for (const sequence of this.#running.filter(({ stepping }) => stepping > 0))
       this.#end(sequence, 'error', error);
+    // Nobody builds on what may be damaged.
+    this.cache.clear();
   }
 
   #end(sequence: Sequence, reason: EndReason, error?: Error): void {
-    this.#release(sequence);
     this.#running = this.#running.filter((other) => other !== sequence);
-    sequence.end(reason, error);
+    if (this.#prefilling.includes(sequence))
+      this.#prefilling = this.#prefilling.filter((other) => other !== sequence);
+    const lease = sequence.lease as Lease;
+    this.cache.leave(lease, reason === 'error' ? 0 : sequence.past);
+    this.#queue.leave(sequence);
+    if (reason === 'stop' || reason === 'length') this.#throughput.answered(sequence.completionTokens);
+    this.#tell(sequence, reason, error);
   }
 
-  #release(sequence: Sequence): void {
-    this.#context.removeSequence(sequence.slot);
-    this.#freeSlots.push(sequence.slot);
-    this.#reserved -= sequence.cells;
+  #tell(sequence: Sequence, reason: EndReason, error?: Error): void {
+    try {
+      sequence.end(reason, error);
+    } catch (thrown) {
+      process.emitWarning(thrown as Error);
+    }
   }
+
+  /** The prompts that wait or are under way, and answers of the usual length to those that wait. */
+  #expectedWait(): number {
+    let prompt = this.#queue.tokens;
+    for (const { promptTokens, past } of this.#prefilling) prompt += promptTokens - past;
+    const busy = this.#running.length === this.#options.slots || this.#queue.size > 0;
+    if (!busy) return this.#throughput.estimate(prompt, 0);
+    // Those that run are halfway through, on average.
+    const answers = this.#queue.size + this.#running.length / 2;
+    return this.#throughput.estimate(prompt, answers * this.#throughput.answerTokens);
+  }
+}
+
+function commonPrefix(a: Int32Array, b: Int32Array, limit: number): number {
+  const most = Math.min(a.length, b.length, limit);
+  let length = 0;
+  while (length < most && a[length] === b[length]) length++;
+  return length;
 }

@@ -1,6 +1,7 @@
 import type { EndReason } from '../protocol.ts';
 import { Detokenizer } from './detokenizer.ts';
 import { Penalties } from './penalties.ts';
+import type { Lease } from './prefix-cache.ts';
 import { StopStrings } from './stop-strings.ts';
 import type { TokenPieces } from './token-pieces.ts';
 import type { Generation, GenerationEvents, GenerationRequest } from './types.ts';
@@ -12,8 +13,16 @@ export class Sequence implements Generation {
   readonly penalties: Penalties | undefined;
   /** KV cells that it may come to use: prompt and answer. */
   readonly cells: number;
-  /** llama.cpp's sequence id, -1 while queued. */
-  slot = -1;
+  readonly tenant: string;
+  priority: number;
+  /** On `performance.now`'s clock. */
+  readonly deadline: number;
+  /** Prompt and, from its end on, answer: `[cells]`; made when it is first tried to admit it. */
+  tokens: Int32Array | undefined;
+  /** Its place in the KV cache, from admission on. */
+  lease: Lease | undefined;
+  /** While queued: who is evaluating the beginning of its prompt, and up to which position they are the same. */
+  awaited: { leader: Sequence; length: number } | undefined;
   /** Tokens in the KV cache. */
   past = 0;
   /** Tokens that the step now running adds to `past`. */
@@ -43,6 +52,9 @@ export class Sequence implements Generation {
     this.request = request;
     this.prompt = request.promptIds;
     this.cells = cells;
+    this.tenant = request.tenant ?? '';
+    this.priority = request.priority ?? 0;
+    this.deadline = performance.now() + (request.deadlineMs ?? Number.POSITIVE_INFINITY);
     this.penalties = Penalties.of(request.sampling, request.promptIds);
     this.#events = events;
     this.#onCancel = onCancel;
@@ -85,7 +97,8 @@ export class Sequence implements Generation {
   end(reason: EndReason, error?: Error): void {
     this.ended = true;
     const { promptTokens, completionTokens } = this;
-    this.#events.onEnd({ reason, promptTokens, completionTokens, ...(error && { error }) });
+    const cachedTokens = this.lease?.cached ?? 0;
+    this.#events.onEnd({ reason, promptTokens, completionTokens, cachedTokens, ...(error && { error }) });
   }
 
   #rest(shown: { text: string; found: boolean }): string {

@@ -13,6 +13,12 @@ export interface EngineOptions {
   threads?: number;
   /** Layers whose weights go to the GPU; 0 without one. Default: all when a GPU library is installed. */
   gpuLayers?: number;
+  /** Requests that may wait, beside those for which a slot is free. @default 256 */
+  maxQueue?: number;
+  /** Prompt tokens that may wait. A prompt longer than that may wait alone. @default 8 × contextTokens */
+  maxQueueTokens?: number;
+  /** Keep the KV cells of ended sequences, and share those of equal beginnings within a tenant. @default true */
+  prefixCache?: boolean;
 }
 
 export interface GenerationRequest {
@@ -23,17 +29,25 @@ export interface GenerationRequest {
   stopStrings: readonly string[];
   /** Go on past eos and the markers. */
   ignoreEos: boolean;
+  /** Prefixes are shared within a tenant only, and tenants are served alike. @default '' */
+  tenant?: string;
+  /** Higher goes first. @default 0 */
+  priority?: number;
+  /** Milliseconds from now after which it ends with reason `deadline`, wherever it stands. */
+  deadlineMs?: number;
 }
 
 export interface GenerationEnd {
   reason: EndReason;
   promptTokens: number;
   completionTokens: number;
+  /** Prompt tokens whose KV was there already. */
+  cachedTokens?: number;
   /** Set when reason is `error`. */
   error?: Error;
 }
 
-/** Called on the event loop, from the step that produced the tokens; must not throw. */
+/** Called on the event loop, from the step that produced the tokens. One that throws ends its own generation. */
 export interface GenerationEvents {
   /**
    * Text that is safe to show: whole characters, no part of a stop string.
@@ -70,7 +84,14 @@ export interface EngineStats {
   slots: number;
   active: number;
   queued: number;
+  /** Prompt tokens of what is queued. */
+  queuedTokens: number;
+  /** Estimate for a request that came now, from measured throughput: until its prompt's turn, ms. */
+  expectedWaitMs: number;
+  /** KV cells that running sequences have reserved; shared ones count once. */
   kvUsed: number;
+  /** KV cells of cached prefixes that nobody runs on: free for the asking. */
+  kvCached: number;
   kvTotal: number;
   steps: number;
 }
@@ -80,7 +101,7 @@ export interface Engine {
   readonly stats: EngineStats;
   /** Token ids of a prompt. No text segment can yield bos, eos or a marker. */
   tokenize(segments: readonly Segment[]): Int32Array;
-  /** Throws PromptTooLongError, EngineClosedError; everything later is told through `events`. */
+  /** Throws PromptTooLongError, QueueFullError, EngineClosedError; everything later is told through `events`. */
   generate(request: GenerationRequest, events: GenerationEvents): Generation;
   close(): Promise<void>;
 }

@@ -12,7 +12,7 @@ export interface ContextOptions {
   contextTokens: number;
   /** Tokens of one step at most. */
   batchTokens: number;
-  /** Sequence ids are below this. */
+  /** Sequences in one step. Their ids may be any below `maxSequences`: the cache is unified. */
   sequences: number;
   /** Logit rows of one step at most, not below `sequences`. */
   outputs: number;
@@ -41,8 +41,10 @@ export interface NativeContext {
   decode(count: number): Promise<number>;
   /** The logit rows `[outputs, vocabulary]` of the last step in batch order, in place: valid until the next decode. */
   logits(): Float32Array;
-  /** Frees all KV cells of a sequence. */
-  removeSequence(id: number): void;
+  /** Takes a sequence out of its KV cells at positions `[from, to)`; those that no other one shares are free. */
+  removeCells(id: number, from: number, to: number): void;
+  /** Lets `target` have the KV cells of `source` at positions `[from, to)`: the same cells, nothing is copied. */
+  shareCells(source: number, target: number, from: number, to: number): void;
   /** llama.cpp's error lines since the last step began. */
   lastErrors(): string;
   free(): void;
@@ -126,7 +128,8 @@ export async function createContext(
       }
       return logits;
     },
-    removeSequence: (id) => lib.llama_memory_seq_rm(memory, id, -1, -1),
+    removeCells: (id, from, to) => lib.llama_memory_seq_rm(memory, id, from, to),
+    shareCells: (source, target, from, to) => lib.llama_memory_seq_cp(memory, source, target, from, to),
     lastErrors,
     free() {
       lib.llama_free(pointer);

@@ -123,6 +123,7 @@ function bind(ggml: LibraryHandle, llama: LibraryHandle) {
     llama_n_ctx: lib('llama_n_ctx', 'uint32', [p]),
     llama_get_memory: lib('llama_get_memory', p, [p]),
     llama_memory_seq_rm: lib('llama_memory_seq_rm', 'bool', [p, 'int32', 'int32', 'int32']),
+    llama_memory_seq_cp: lib('llama_memory_seq_cp', 'void', [p, 'int32', 'int32', 'int32', 'int32']),
     llama_decode: lib('llama_decode', 'int32', [p, structs.batch]),
     llama_get_logits: lib('llama_get_logits', p, [p]),
   };

@@ -82,6 +82,7 @@ function nodeInfo(state: NodeState): NodeInfo {
     slots: stats.slots,
     active: stats.active,
     queued: stats.queued,
+    queued_tokens: stats.queuedTokens,
     kv_used: stats.kvUsed,
     kv_total: stats.kvTotal,
     steps: stats.steps,

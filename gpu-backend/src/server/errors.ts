@@ -1,10 +1,10 @@
 /** Every error that leaves the node, in one place: rich in the log, vague on the wire. */
-import { EngineClosedError, PromptTooLongError } from '../engine/errors.ts';
+import { EngineClosedError, PromptTooLongError, QueueFullError } from '../engine/errors.ts';
 import type { GenerationEnd } from '../engine/types.ts';
 import type { ErrorBody } from '../protocol.ts';
 
 /** 499, as nginx has it: the request was ended from the client's side. Hono's list lacks it. */
-type ErrorStatus = 400 | 401 | 404 | 405 | 409 | 413 | 499 | 500 | 503;
+type ErrorStatus = 400 | 401 | 404 | 405 | 409 | 413 | 429 | 499 | 500 | 503 | 504;
 
 interface ApiErrorInit {
   type?: string;
@@ -50,6 +50,15 @@ export function toApiError(thrown: unknown): ApiError {
       { param: 'prompt', code: 'context_length_exceeded', cause: thrown },
     );
   }
+  if (thrown instanceof QueueFullError) {
+    const seconds = Math.min(60, Math.max(1, Math.ceil(thrown.waitMs / 1000)));
+    return new ApiError(429, 'Too many requests wait here already.', {
+      type: 'rate_limit_error',
+      code: 'queue_full',
+      headers: { 'retry-after': String(seconds) },
+      cause: thrown,
+    });
+  }
   if (thrown instanceof EngineClosedError) return unavailable('draining');
   return new ApiError(500, 'The node failed to process the request.', {
     code: 'internal_error',
@@ -63,6 +72,9 @@ export type CancelCause = 'request' | 'drain' | 'client_gone' | 'slow_reader';
 /** Why a generation gave no `finish_reason`, for a client that still listens. */
 export function endError(end: GenerationEnd, cause: CancelCause | undefined): ApiError {
   if (end.reason === 'error') return toApiError(end.error);
+  if (end.reason === 'deadline') {
+    return new ApiError(504, 'The deadline of this request has passed.', { code: 'deadline_exceeded' });
+  }
   switch (cause) {
     case 'drain':
     case undefined: // the engine was closed under a running generation

@@ -12,8 +12,10 @@ export function systemFingerprint({ modelName, library }: EngineInfo): string {
   return `fp_${createHash('sha256').update(identity).digest('hex').slice(0, 10)}`;
 }
 
-function clientUsage({ prompt_tokens, completion_tokens }: NodeUsage) {
-  return { prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens };
+function clientUsage({ prompt_tokens, completion_tokens, cached_tokens }: NodeUsage) {
+  const total_tokens = prompt_tokens + completion_tokens;
+  const details = cached_tokens === undefined ? {} : { prompt_tokens_details: { cached_tokens } };
+  return { prompt_tokens, completion_tokens, total_tokens, ...details };
 }
 
 /**

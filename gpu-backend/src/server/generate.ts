@@ -104,6 +104,9 @@ function engineRequest(engine: Engine, request: GenerateRequest): GenerationRequ
     stopIds: request.stop_token_ids,
     stopStrings: request.stop,
     ignoreEos: request.ignore_eos,
+    ...(request.tenant === undefined ? {} : { tenant: request.tenant }),
+    ...(request.priority === undefined ? {} : { priority: request.priority }),
+    ...(request.deadline_ms === undefined ? {} : { deadlineMs: request.deadline_ms }),
   };
 }
 

@@ -59,6 +59,7 @@ export class Generations {
         const usage: NodeUsage = {
           prompt_tokens: end.promptTokens,
           completion_tokens: end.completionTokens,
+          ...(end.cachedTokens === undefined ? {} : { cached_tokens: end.cachedTokens }),
           reason: end.reason,
         };
         this.#running.delete(id);

@@ -225,6 +225,7 @@ test('GET /v1/node', async () => {
     slots: 4,
     active: 0,
     queued: 0,
+    queued_tokens: 0,
     kv_used: 0,
     kv_total: 400,
     steps: 0,

@@ -67,7 +67,9 @@ export class ScriptedEngine implements Engine {
 
   get stats(): EngineStats {
     const active = this.running.size;
-    return { slots: 4, active, queued: 0, kvUsed: active * 100, kvTotal: 400, steps: this.steps };
+    const cells = { kvUsed: active * 100, kvCached: 0, kvTotal: 400 };
+    const queue = { queued: 0, queuedTokens: 0, expectedWaitMs: 0 };
+    return { slots: 4, active, ...queue, ...cells, steps: this.steps };
   }
 
   /** One token a character: enough to count with. */

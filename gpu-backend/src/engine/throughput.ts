@@ -1,0 +1,52 @@
+/** What a token costs here, measured: moving averages over the last steps, milliseconds of the whole engine. */
+
+/** Weight of one step. */
+const smoothing = 0.1;
+/** No chunk is cut below this: a step has a price of its own. */
+const leastChunk = 32;
+
+export class Throughput {
+  #decode = 0;
+  #prefill = 0;
+  #answer = 0;
+
+  /** One step: how long it took, and tokens of running answers and of prompts in it. */
+  step(ms: number, decodeTokens: number, prefillTokens: number): void {
+    if (prefillTokens === 0) {
+      this.#decode = average(this.#decode, ms / decodeTokens);
+      return;
+    }
+    // What a step takes beyond its decoding is the prompts'; never all of it, however slow that step was.
+    const rest = Math.max(ms - this.#decode * decodeTokens, ms / 10);
+    this.#prefill = average(this.#prefill, rest / prefillTokens);
+  }
+
+  /** An answer ended. */
+  answered(tokens: number): void {
+    this.#answer = average(this.#answer, tokens);
+  }
+
+  /** Tokens of an answer, on average; 0 before the first. */
+  get answerTokens(): number {
+    return this.#answer;
+  }
+
+  /** Milliseconds for so much work; 0 before anything was measured. */
+  estimate(promptTokens: number, answerTokens: number): number {
+    return this.#prefill * promptTokens + this.#decode * answerTokens;
+  }
+
+  /**
+   * Prompt tokens of a step in which others decode: as many as take `stepMs`, at most `most`. They all wait for it,
+   * so this bounds the gap between their tokens.
+   */
+  chunk(stepMs: number, most: number): number {
+    if (this.#prefill === 0) return most;
+    const fitting = Math.floor(stepMs / this.#prefill / leastChunk) * leastChunk;
+    return Math.min(most, Math.max(leastChunk, fitting));
+  }
+}
+
+function average(old: number, value: number): number {
+  return old === 0 ? value : old + smoothing * (value - old);
+}

@@ -1,5 +1,15 @@
 /** A node's events put together into the one JSON body of an answer that is not streamed. */
 
+interface ToolCallDelta {
+  index: number;
+  id?: string;
+  type?: string;
+  function?: { name?: string; arguments?: string };
+}
+
+/** Lists side by side: `content` and `refusal` of a chat, `tokens`, `token_logprobs`, … of a text completion. */
+type Logprobs = Record<string, unknown[] | null>;
+
 interface Chunk {
   id: string;
   object: string;
@@ -7,11 +17,15 @@ interface Chunk {
   model: string;
   system_fingerprint?: string;
   choices: {
-    delta?: { role?: string; content?: string };
+    index?: number;
+    delta?: { role?: string; content?: string | null; tool_calls?: ToolCallDelta[] };
     text?: string;
+    logprobs?: Logprobs | null;
     finish_reason: string | null;
   }[];
   usage?: unknown;
+  /** Base64. */
+  routed_experts?: string;
   error?: unknown;
 }
 
@@ -19,15 +33,18 @@ const decoder = new TextDecoder();
 
 export class Answer {
   #head: Chunk | undefined;
-  #role: string | undefined;
-  #text = '';
-  #finish: string | null = null;
+  readonly #choices: Choice[] = [];
+  /** Each event's, still in base64. */
+  readonly #experts: string[] = [];
   #usage: unknown;
   #broken = false;
 
   /** Whether it is a whole answer, and not only the end of one. */
   get whole(): boolean {
-    return !this.#broken && this.#head !== undefined && this.#finish !== null;
+    if (this.#broken || this.#choices.length === 0) return false;
+    // By index, because a choice of which nothing has come is a hole in the list.
+    for (let at = 0; at < this.#choices.length; at++) if (!this.#choices[at]?.finish) return false;
+    return true;
   }
 
   /** @param events whole events */
@@ -46,7 +63,6 @@ export class Answer {
   /** The body in OpenAI's shape. Only when it is whole. */
   toJSON() {
     const { id, created, model, system_fingerprint, object } = this.#head!;
-    const end = { logprobs: null, finish_reason: this.#finish };
     const chat = object === 'chat.completion.chunk';
     return {
       id,
@@ -54,12 +70,9 @@ export class Answer {
       created,
       model,
       ...(system_fingerprint === undefined ? {} : { system_fingerprint }),
-      choices: [
-        chat
-          ? { index: 0, message: { role: this.#role, content: this.#text }, ...end }
-          : { text: this.#text, index: 0, ...end },
-      ],
+      choices: this.#choices.map((choice, index) => choice.toJSON(index, chat)),
       usage: this.#usage,
+      ...(this.#experts.length > 0 && { routed_experts: joinBase64(this.#experts) }),
     };
   }
 
@@ -67,10 +80,65 @@ export class Answer {
     if (chunk.error) return;
     this.#head ??= chunk;
     this.#usage = chunk.usage ?? this.#usage;
-    const choice = chunk.choices[0];
-    if (!choice) return;
-    this.#role ??= choice.delta?.role;
-    this.#text += choice.delta?.content ?? choice.text ?? '';
-    this.#finish = choice.finish_reason ?? this.#finish;
+    if (chunk.routed_experts) this.#experts.push(chunk.routed_experts);
+    for (const piece of chunk.choices) {
+      const index = piece.index ?? 0;
+      // A node's choices are few; what is not one of them must not become the length of a list.
+      if (!Number.isInteger(index) || index < 0 || index >= mostChoices) throw new RangeError('choice');
+      this.#choices[index] ??= new Choice();
+      this.#choices[index].add(piece);
+    }
   }
+}
+
+const mostChoices = 8;
+
+class Choice {
+  finish: string | null = null;
+  #role: string | undefined;
+  #text = '';
+  #logprobs: Logprobs | null = null;
+  readonly #calls = new Map<number, Required<ToolCallDelta['function'] & object> & { id: string }>();
+
+  add({ delta, text, logprobs, finish_reason }: Chunk['choices'][number]): void {
+    this.#role ??= delta?.role;
+    this.#text += delta?.content ?? text ?? '';
+    this.finish = finish_reason ?? this.finish;
+    for (const call of delta?.tool_calls ?? []) this.#addCall(call);
+    for (const [name, list] of Object.entries(logprobs ?? {})) {
+      this.#logprobs ??= {};
+      if (!list) this.#logprobs[name] ??= null;
+      else if (this.#logprobs[name]) for (const one of list) this.#logprobs[name].push(one);
+      else this.#logprobs[name] = list;
+    }
+  }
+
+  toJSON(index: number, chat: boolean) {
+    const end = { logprobs: this.#logprobs, finish_reason: this.finish };
+    if (!chat) return { text: this.#text, index, ...end };
+    const tool_calls = [...this.#calls.values()].map(({ id, ...call }) => ({
+      id,
+      type: 'function',
+      function: call,
+    }));
+    const message = {
+      role: this.#role,
+      content: tool_calls.length > 0 && this.#text === '' ? null : this.#text,
+      ...(tool_calls.length > 0 && { tool_calls }),
+    };
+    return { index, message, ...end };
+  }
+
+  #addCall({ index, id, function: piece }: ToolCallDelta): void {
+    const call = this.#calls.get(index) ?? { id: '', name: '', arguments: '' };
+    this.#calls.set(index, call);
+    call.id ||= id ?? '';
+    call.name += piece?.name ?? '';
+    call.arguments += piece?.arguments ?? '';
+  }
+}
+
+/** Each piece has its own padding, so they cannot stand side by side as they are. */
+function joinBase64(pieces: readonly string[]): string {
+  return btoa(pieces.map(atob).join(''));
 }

@@ -4,20 +4,14 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseChatRequest } from './chat-request.ts';
 import { parseCompletionRequest } from './completion-request.ts';
-import { EdgeError, errorBody, errorResponse } from './errors.ts';
+import { refusal } from './testing/refusal.ts';
 
 const hello = [{ role: 'user', content: '你好' }];
 const base = { model: 'huozi', messages: hello };
-
-function refusal(parse: (body: unknown) => unknown, body: unknown) {
-  try {
-    parse(body);
-  } catch (error) {
-    if (!(error instanceof EdgeError)) throw error;
-    return { status: errorResponse(error.problem).status, ...errorBody(error.problem).error };
-  }
-  return undefined;
-}
+const continued = {
+  messages: [...hello, { role: 'assistant', content: '你' }],
+  continue_final_message: true,
+};
 
 /** Field names that an interface of the openai package documents. */
 function documentedFields(file: string, name: string): string[] {
@@ -51,8 +45,12 @@ describe('a minimal chat request', () => {
       stop: [],
       stopTokenIds: [],
       ignoreEos: false,
+      options: {},
+      formatField: undefined,
       turns: [{ speaker: '用户', text: '你好' }],
+      ending: 'new_turn',
       role: 'assistant',
+      truncation: 'disabled',
     });
     const seeds = new Set(Array.from({ length: 20 }, () => parseChatRequest(base).sampling.seed));
     expect(seeds.size).toBeGreaterThan(1);
@@ -93,6 +91,25 @@ describe('fields that are honoured', () => {
       { stop_token_ids: [57001], ignore_eos: true },
       { stopTokenIds: [57001], ignoreEos: true },
     ],
+    [{ n: 3 }, { options: { n: 3 } }],
+    [{ logprobs: true }, { options: { logprobs: 0 } }],
+    [{ logprobs: true, top_logprobs: 5 }, { options: { logprobs: 5 } }],
+    [{ logit_bias: { 7: -100 } }, { sampling: expect.objectContaining({ logit_bias: { 7: -100 } }) }],
+    [{ min_tokens: 4 }, { options: { min_tokens: 4 } }],
+    [{ return_routed_experts: true }, { options: { return_routed_experts: true } }],
+    [{ priority: 7 }, { options: { priority: -7 } }],
+    [{ typical_p: 0.5 }, { sampling: expect.objectContaining({ typical_p: 0.5 }) }],
+    [
+      { dry_multiplier: 0.8, dry_sequence_breakers: ['\n'] },
+      {
+        sampling: expect.objectContaining({
+          dry: { multiplier: 0.8, base: 1.75, allowed_length: 2, last_n: 0, sequence_breakers: ['\n'] },
+        }),
+      },
+    ],
+    [{ truncation: 'auto' }, { truncation: 'auto' }],
+    [{ add_generation_prompt: false }, { ending: 'closed' }],
+    [{ ...continued, add_generation_prompt: false }, { ending: 'continued' }],
     [
       { stream: true, stream_options: { include_usage: true } },
       { stream: true, includeUsage: true },
@@ -112,9 +129,12 @@ describe('fields that ask for nothing', () => {
     { top_logprobs: 0 },
     { service_tier: 'auto' },
     { parallel_tool_calls: true },
-    { tools: [], tool_choice: 'auto' },
     { functions: [], function_call: 'none' },
-    { response_format: { type: 'text' } },
+    { dry_multiplier: 0.8, dry_penalty_last_n: 0 },
+    { priority: 0 },
+    { typical_p: 1 },
+    { echo: false },
+    { guided_regex: null },
     { modalities: ['text'] },
     { logit_bias: {} },
     { prompt_cache_key: 'k', safety_identifier: 's' },
@@ -142,22 +162,33 @@ describe('fields that are refused by name', () => {
     [{ stream: 'true' }, 'stream'],
     [{ stream_options: { include_usag: true } }, 'stream_options.include_usag'],
     [{ stream_options: { include_obfuscation: true } }, 'stream_options.include_obfuscation'],
-    [{ n: 2 }, 'n'],
-    [{ logprobs: true }, 'logprobs'],
-    [{ logit_bias: { '5': 1 } }, 'logit_bias'],
-    [{ tools: [{ type: 'function' }] }, 'tools'],
-    [{ tool_choice: 'required' }, 'tool_choice'],
-    [{ response_format: { type: 'json_object' } }, 'response_format'],
+    [{ n: 9 }, 'n'],
+    [{ n: 0 }, 'n'],
+    [{ logprobs: 3 }, 'logprobs'],
+    [{ top_logprobs: 3 }, 'top_logprobs'],
+    [{ logprobs: true, top_logprobs: 21 }, 'top_logprobs'],
+    [{ logit_bias: { '5': 101 } }, 'logit_bias.5'],
+    [{ logit_bias: { x: 1 } }, 'logit_bias.x'],
+    [{ logit_bias: Object.fromEntries(Array.from({ length: 1025 }, (_, id) => [id, 1])) }, 'logit_bias'],
+    [{ min_tokens: 5, max_tokens: 4 }, 'min_tokens'],
+    [{ return_routed_experts: true, n: 2 }, 'return_routed_experts'],
+    [{ priority: 101 }, 'priority'],
+    [{ typical_p: 0 }, 'typical_p'],
+    [{ dry_base: 0.5 }, 'dry_base'],
+    [{ dry_sequence_breakers: [''] }, 'dry_sequence_breakers.0'],
+    [{ echo: true }, 'echo'],
+    [{ truncation: 'middle' }, 'truncation'],
+    [{ continue_final_message: true }, 'continue_final_message'],
+    [{ ...continued, add_generation_prompt: true }, 'continue_final_message'],
     [{ store: true }, 'store'],
     [{ model: '' }, 'model'],
     [{ model: 3 }, 'model'],
     [{ temprature: 1 }, 'temprature'],
-    [{ add_generation_prompt: true }, 'add_generation_prompt'],
+    [{ add_generation_prompt: 1 }, 'add_generation_prompt'],
     [{ messages: [] }, 'messages'],
     [{ messages: 'hi' }, 'messages'],
     [{ messages: ['hi'] }, 'messages.0'],
     [{ messages: [{ content: 'hi' }] }, 'messages.0.role'],
-    [{ messages: [...hello, { role: 'tool', content: 'x', tool_call_id: 'c' }] }, 'messages.1.role'],
     [{ messages: [{ role: 'function', content: 'x' }] }, 'messages.0.role'],
     [{ messages: [{ role: '用户\n', content: 'x' }] }, 'messages.0.role'],
     [{ messages: [{ role: '__proto__', content: 'x' }] }, 'messages.0.role'],
@@ -169,7 +200,6 @@ describe('fields that are refused by name', () => {
     [{ messages: [{ role: 'user', content: [] }] }, 'messages.0.content'],
     [{ messages: [{ role: 'user', content: 'x', name: 'Li' }] }, 'messages.0.name'],
     [{ messages: [{ role: 'user', content: 'x', nmae: 'Li' }] }, 'messages.0.nmae'],
-    [{ messages: [{ role: 'assistant', tool_calls: [{}] }] }, 'messages.0.tool_calls'],
     [
       {
         messages: [
@@ -196,11 +226,9 @@ describe('fields that are refused by name', () => {
     expect(refusal(parseChatRequest, body)).toMatchObject({ status: 400, param: 'body' });
   });
 
-  it('says what is wrong with an image and with a tool message', () => {
+  it('says what is wrong with an image', () => {
     const image = [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'data:' } }] }];
     expect(refusal(parseChatRequest, { ...base, messages: image })!.message).toContain('reads text only');
-    const tool = [{ role: 'tool', content: 'x' }];
-    expect(refusal(parseChatRequest, { ...base, messages: tool })!.message).toContain('not supported yet');
   });
 
   it('repeats no more than a little of what the client sent', () => {
@@ -283,6 +311,25 @@ describe('text completions', () => {
     expect(parseCompletionRequest({ model: 'huozi', prompt: ['从前'], max_tokens: 3 })).toMatchObject({
       prompt: '从前',
       maxTokens: 3,
+    });
+  });
+
+  it.each([
+    [{ echo: true, logprobs: 3 }, { options: { echo: true, logprobs: 3 } }],
+    [{ logprobs: 0 }, { options: { logprobs: 0 } }],
+    [{ n: 2, best_of: 2 }, { options: { n: 2 } }],
+  ])('honour %j', (fields, expected) => {
+    expect(parseCompletionRequest({ model: 'huozi', prompt: '从前', ...fields })).toMatchObject(expected);
+  });
+
+  it.each([
+    [{ best_of: 3 }, 'best_of'],
+    [{ logprobs: true }, 'logprobs'],
+    [{ suffix: 'x' }, 'suffix'],
+    [{ max_tokens: 0 }, 'max_tokens'],
+  ])('refuse %j', (fields, param) => {
+    expect(refusal(parseCompletionRequest, { model: 'huozi', prompt: '', ...fields })).toMatchObject({
+      param,
     });
   });
 

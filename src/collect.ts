@@ -55,7 +55,8 @@ async function gather(exchange: Exchange, first: Leg): Promise<string | Problem>
       body.add(events);
     }
     const whole = leg.end === 'done' && body.whole;
-    const next = whole ? undefined : await another(leg);
+    const late = !whole && leg.late;
+    const next = whole || late ? undefined : await another(leg);
     if (next) {
       leg = next;
       continue;
@@ -63,7 +64,7 @@ async function gather(exchange: Exchange, first: Leg): Promise<string | Problem>
     call.waitUntil(meter(call, { ...answer, stream: false, firstEventAt, leg }));
     const problem: Problem | undefined = whole
       ? undefined
-      : { kind: left.signal.aborted ? 'client_gone' : 'node_lost' };
+      : { kind: late ? 'deadline_exceeded' : left.signal.aborted ? 'client_gone' : 'node_lost' };
     await told?.end(problem);
     return problem ?? JSON.stringify(body);
   }

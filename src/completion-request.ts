@@ -1,6 +1,9 @@
 /** The body of `POST /v1/completions`, validated, as plain values. */
 import * as z from 'zod/mini';
-import { type Generation, generationFields, idle, toGeneration } from './generation-fields.ts';
+import { answerFormat } from './answer-format.ts';
+import { EdgeError } from './errors.ts';
+import { type Generation, generationFields, toGeneration } from './generation-fields.ts';
+import { idle } from './idle.ts';
 import { validate } from './validate.ts';
 
 export interface CompletionRequest extends Generation {
@@ -12,22 +15,41 @@ const defaultMaxTokens = 16;
 
 const oneString = 'must be a string: lists of prompts and of token ids are not supported.';
 
-const body = z.strictObject({
+// A list of one string asks for the same as the string.
+export const onePrompt = z.pipe(
+  z.transform((value: unknown) => (Array.isArray(value) && value.length === 1 ? value[0] : value)),
+  z.string(oneString),
+);
+
+export const completionBody = z.strictObject({
   ...generationFields,
-  // A list of one string asks for the same as the string.
-  prompt: z.pipe(
-    z.transform((value: unknown) => (Array.isArray(value) && value.length === 1 ? value[0] : value)),
-    z.string(oneString),
-  ),
+  prompt: onePrompt,
   max_tokens: z._default(z.int().check(z.positive()), defaultMaxTokens),
-  best_of: idle((value) => value === 1, 'only 1 is supported.'),
-  echo: idle((value) => value === false, 'is not supported yet.'),
-  logprobs: idle(() => false, 'log probabilities are not supported yet.'),
+  echo: z._default(z.boolean(), false),
+  logprobs: z.optional(z.int().check(z.minimum(0), z.maximum(20))),
+  best_of: z.optional(z.int()),
   suffix: idle((value) => value === '', 'is not supported.'),
 });
 
 /** Throws an EdgeError that names the field at fault. */
 export function parseCompletionRequest(json: unknown): CompletionRequest {
-  const fields = validate(body, json);
-  return { ...toGeneration(fields), prompt: fields.prompt };
+  const fields = validate(completionBody, json);
+  const { best_of, echo, logprobs } = fields;
+  if (best_of !== undefined && best_of !== fields.n) {
+    const message = 'best_of: only the value of n is supported: every choice that is made is shown.';
+    throw new EdgeError({ kind: 'invalid_request', param: 'best_of', message });
+  }
+  const answer = answerFormat(fields);
+  const generation = toGeneration(fields);
+  return {
+    ...generation,
+    options: {
+      ...generation.options,
+      ...(logprobs !== undefined && { logprobs }),
+      ...(echo && { echo }),
+      ...(answer && { format: answer.format }),
+    },
+    formatField: answer?.field,
+    prompt: fields.prompt,
+  };
 }

@@ -7,11 +7,17 @@ import type { Exchange, Retelling } from './exchange.ts';
 import type { Generation } from './generation-fields.ts';
 import { authorise } from './keys/ask-key.ts';
 import { reserve } from './limits/reservation.ts';
-import { tokenBound } from './limits/token-bound.ts';
+import { nodesDefaultMaxTokens, tokenBound } from './limits/token-bound.ts';
 import { meterFailure } from './meter.ts';
 import { type KnownNode, nodesServing } from './nodes.ts';
 import { relay } from './relay.ts';
 import { Route } from './route.ts';
+import { tenantOf } from './tenant.ts';
+import { askForTokens } from './tokenize.ts';
+import type { Shorten } from './truncation.ts';
+
+/** An answer that takes longer is given up. */
+const defaultDeadlineSeconds = 900;
 
 export interface Shape extends Pick<GenerateRequest['events'], 'object' | 'role'> {
   /** What the client calls the prompt. */
@@ -20,6 +26,8 @@ export interface Shape extends Pick<GenerateRequest['events'], 'object' | 'role'
   id?: string;
   /** See Exchange. */
   retell?: () => Retelling;
+  /** Asked where the prompt is too long for the context. */
+  shorten?: Shorten | undefined;
 }
 
 /** Throws an EdgeError as long as nothing of the answer has been sent. */
@@ -41,18 +49,35 @@ async function respond(
   prompt: Segment[],
   shape: Shape,
 ): Promise<Response> {
-  const { model, stream } = generation;
+  const { model, stream, maxTokens, options } = generation;
   const nodes = await nodesFor(call, model);
-  const request = generateRequest(generation, prompt, shape);
+  const request = await generateRequest(call, generation, prompt, shape);
   const { id } = request.events;
-  const longest = Math.max(...nodes.map((node) => node.info!.context_length));
-  const tokens = tokenBound(prompt, generation.maxTokens, longest);
-  const reservation = await reserve(call, { id, model, tokens });
+  const contexts = nodes.map((node) => node.info!.context_length);
+  const tokens = tokenBound(prompt, maxTokens, Math.max(...contexts), options.n);
+  const reservation = await reserve(call, { id, model, tokens, priority: options.priority !== undefined });
 
   const left = new AbortController();
   if (call.client.aborted) left.abort();
   call.client.addEventListener('abort', () => left.abort());
-  const route = new Route(call, nodes, request, shape.promptField, left.signal);
+  const { shorten } = shape;
+  const fields = { prompt: shape.promptField, format: generation.formatField };
+  let route = new Route(call, nodes, request, fields, left.signal);
+  const open = async () => {
+    try {
+      return await route.open();
+    } catch (error) {
+      if (!shorten || !isTooLong(error)) throw error;
+      const { tokens } = await askForTokens(call, nodes, prompt, left.signal);
+      // Any of the nodes shall be able to take it, with the answer that is asked for or a good part of one.
+      const context = Math.min(...contexts);
+      const answer = Math.min(maxTokens ?? nodesDefaultMaxTokens, Math.ceil(context / 4));
+      const shorter = shorten(tokens, context - answer);
+      if (!shorter) throw error;
+      route = new Route(call, nodes, { ...request, prompt: shorter }, fields, left.signal);
+      return await route.open();
+    }
+  };
   const exchange: Exchange = {
     call,
     answer: { id, model, reservation },
@@ -64,7 +89,7 @@ async function respond(
       return await route.open().catch(() => undefined);
     },
   };
-  const leg = await call.timing.measure('node', route.open()).catch((error) => {
+  const leg = await call.timing.measure('node', open()).catch((error) => {
     const problem = error instanceof EdgeError ? error.problem : undefined;
     call.waitUntil(meterFailure(call, { ...exchange.answer, stream, route, problem }));
     throw error;
@@ -82,11 +107,16 @@ async function nodesFor(call: Call, model: string): Promise<KnownNode[]> {
   }
 }
 
-function generateRequest(
+function isTooLong(error: unknown): boolean {
+  return error instanceof EdgeError && error.problem.kind === 'context_length_exceeded';
+}
+
+async function generateRequest(
+  { env, keyId }: Call,
   generation: Generation,
   prompt: Segment[],
   { object, role, id }: Shape,
-): GenerateRequest {
+): Promise<GenerateRequest> {
   const { stream, maxTokens } = generation;
   const prefix = object === 'chat.completion' ? 'chatcmpl' : 'cmpl';
   return {
@@ -96,6 +126,9 @@ function generateRequest(
     stop: generation.stop,
     stop_token_ids: generation.stopTokenIds,
     ignore_eos: generation.ignoreEos,
+    ...generation.options,
+    tenant: await tenantOf(env.KEY_SECRET, keyId),
+    deadline_ms: (Number(env.DEADLINE_SECONDS) || defaultDeadlineSeconds) * 1000,
     events: {
       object,
       id: id ?? `${prefix}-${crypto.randomUUID().replaceAll('-', '')}`,

@@ -15,6 +15,8 @@ export interface Env {
   LEASE_SECONDS?: string;
   /** Comma-separated origins whose pages may call the edge from a browser. None by default. */
   ALLOWED_ORIGINS?: string;
+  /** So long an answer may take, from its request. 900 by default. */
+  DEADLINE_SECONDS?: string;
   KEYS: Objects<KeyApi>;
   KEY_DIRECTORY: Objects<DirectoryApi>;
   CONVERSATIONS: Objects<ConversationApi>;

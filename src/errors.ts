@@ -28,6 +28,7 @@ export type Problem =
   | { kind: 'context_length_exceeded'; param: string; message: string }
   | { kind: 'no_node_available'; retryAfter: number }
   | { kind: 'overloaded'; retryAfter: number }
+  | { kind: 'deadline_exceeded' }
   | { kind: 'client_gone' }
   | { kind: 'node_lost' }
   | { kind: 'upstream_error' }
@@ -202,6 +203,14 @@ function wire(problem: Problem): WireError {
         message: 'Every node is busy and its queue is full.',
         code: problem.kind,
         headers: retryAfter(problem.retryAfter),
+      };
+    case 'deadline_exceeded':
+      return {
+        ...serverError,
+        status: 504,
+        message: 'The answer took longer than it may take.',
+        code: problem.kind,
+        headers: noRetry,
       };
     case 'client_gone':
       return { ...badRequest, status: 499, message: 'The client has left.', code: problem.kind };

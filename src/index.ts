@@ -19,7 +19,10 @@ import { getModel, listModels } from './models.ts';
 import { requireKey } from './require-key.ts';
 import { responses } from './responses/responses.ts';
 import { ServerTiming } from './server-timing.ts';
+import { tokenizePrompt } from './tokenize.ts';
+import { parseTokenizeRequest } from './tokenize-request.ts';
 import { traceOf } from './trace.ts';
+import { shortening } from './truncation.ts';
 import { ownUsage } from './usage/own-usage.ts';
 import { allowOrigins, safeHeaders } from './web-safety.ts';
 
@@ -76,8 +79,13 @@ app.get('/v1/usage', async (c) => c.json(await ownUsage(callOf(c), c.req.query()
 
 app.post('/v1/chat/completions', async (c) => {
   const request = parseChatRequest(await readJson(c));
-  const shape = { object: 'chat.completion', role: request.role, promptField: 'messages' } as const;
-  return complete(callOf(c), request, renderChat(request.turns), shape);
+  const shape = {
+    object: 'chat.completion',
+    role: request.role,
+    promptField: 'messages',
+    shorten: request.truncation === 'auto' ? shortening(request) : undefined,
+  } as const;
+  return complete(callOf(c), request, renderChat(request.turns, request.ending), shape);
 });
 app.post('/v1/completions', async (c) => {
   const request = parseCompletionRequest(await readJson(c));
@@ -86,6 +94,10 @@ app.post('/v1/completions', async (c) => {
 });
 
 app.route('/v1/responses', responses);
+app.post('/v1/tokenize', async (c) => {
+  const request = parseTokenizeRequest(await readJson(c));
+  return c.json(await tokenizePrompt(callOf(c), request));
+});
 
 app.notFound(({ req }) =>
   errorResponse({ kind: 'unknown_url', method: req.method, path: req.path.slice(0, 128) }),

@@ -71,6 +71,11 @@ export class Leg {
     return this.#end === 'failed' && this.#lastWrite().cancelled;
   }
 
+  /** Whether the node gave it up at its deadline: no other node has more time. */
+  get late(): boolean {
+    return this.#lastWrite().usage?.reason === 'deadline';
+  }
+
   /** Stops the node: its sequence is free at the next step. */
   cancel(): void {
     if (this.#end === 'done') return;

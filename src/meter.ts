@@ -87,8 +87,7 @@ async function record(
   });
   await reservation.settle({
     promptTokens: usage.prompt_tokens,
-    // Of nodes that reuse prefixes.
-    cachedTokens: (usage as { cached_tokens?: number }).cached_tokens ?? 0,
+    cachedTokens: usage.cached_tokens ?? 0,
     completionTokens: usage.completion_tokens,
     failed,
     ttftMs,
@@ -96,6 +95,6 @@ async function record(
   });
 }
 
-function counts({ prompt_tokens, completion_tokens, reason }: NodeUsage): NodeUsage {
-  return { prompt_tokens, completion_tokens, reason };
+function counts({ prompt_tokens, completion_tokens, cached_tokens = 0, reason }: NodeUsage): NodeUsage {
+  return { prompt_tokens, completion_tokens, cached_tokens, reason };
 }

@@ -1,5 +1,12 @@
 /** HTTP with one node, as `huozi-gpu-backend/protocol` has it. Only here does the nodes' token meet a URL. */
-import type { CancelResponse, GenerateRequest, NodeInfo, NodeUsage } from 'huozi-gpu-backend/protocol';
+import type {
+  CancelResponse,
+  GenerateRequest,
+  NodeInfo,
+  NodeUsage,
+  Segment,
+  TokenizeResponse,
+} from 'huozi-gpu-backend/protocol';
 import { type Trace, traceparent } from './trace.ts';
 
 export interface NodeAddress {
@@ -11,6 +18,7 @@ export interface NodeAddress {
 /** After so long a node that says nothing about itself, or does not answer a cancel, counts as silent. */
 const infoDeadlineMs = 2_000;
 const cancelDeadlineMs = 5_000;
+const tokenizeDeadlineMs = 15_000;
 
 function call(node: NodeAddress, path: string, init: RequestInit): Promise<Response> {
   return fetch(`${node.url}${path}`, {
@@ -19,6 +27,14 @@ function call(node: NodeAddress, path: string, init: RequestInit): Promise<Respo
     // A redirect would carry the prompt, and perhaps the token, to wherever it points.
     redirect: 'manual',
   });
+}
+
+function headersOf(requestId: string, trace: Trace): Record<string, string> {
+  return {
+    'content-type': 'application/json',
+    'x-request-id': requestId,
+    traceparent: traceparent(trace),
+  };
 }
 
 /** The response's headers: a node sends them when it has accepted or refused the request. */
@@ -30,14 +46,32 @@ export function generate(
 ): Promise<Response> {
   return call(node, '/v1/generate', {
     method: 'POST',
-    headers: {
-      'content-type': 'application/json',
-      'x-request-id': requestId,
-      traceparent: traceparent(trace),
-    },
+    headers: headersOf(requestId, trace),
     body,
     signal,
   });
+}
+
+/** The prompt's tokens, or the status that stands in their way; 0 when nothing came. */
+export async function tokenize(
+  node: NodeAddress,
+  prompt: Segment[],
+  { requestId, trace }: { requestId: string; trace: Trace },
+  signal: AbortSignal,
+): Promise<TokenizeResponse | number> {
+  try {
+    const response = await call(node, '/v1/tokenize', {
+      method: 'POST',
+      headers: headersOf(requestId, trace),
+      body: JSON.stringify({ prompt }),
+      signal: AbortSignal.any([signal, AbortSignal.timeout(tokenizeDeadlineMs)]),
+    });
+    if (response.ok) return (await response.json()) as TokenizeResponse;
+    await response.body?.cancel();
+    return response.status;
+  } catch {
+    return 0;
+  }
 }
 
 /** Frees the sequence. Its usage, or undefined when the node no longer tells. */

@@ -55,5 +55,6 @@ async function pump(exchange: Exchange, first: Leg, client: ClientStream): Promi
 function problemOf(leg: Leg, { left }: Exchange): Problem | undefined {
   if (leg.end === 'done') return undefined;
   if (left.signal.aborted) return { kind: 'client_gone' };
+  if (leg.late) return { kind: 'deadline_exceeded' };
   return { kind: leg.end === 'lost' ? 'node_lost' : 'upstream_error' };
 }

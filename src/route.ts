@@ -13,13 +13,19 @@ import type { KnownNode } from './nodes.ts';
 /** A node accepts or refuses at once; queueing comes after its headers. */
 const acceptDeadlineMs = 15_000;
 
+/** What the client calls its parts of the request. */
+export interface ClientFields {
+  prompt: string;
+  /** Undefined where it asked for no form of the answer. */
+  format: string | undefined;
+}
+
 export class Route {
   readonly #call: Call;
   readonly #left: AbortSignal;
   readonly #id: string;
   readonly #body: string;
-  /** What the client calls the prompt. */
-  readonly #promptField: string;
+  readonly #fields: ClientFields;
   readonly #untried: KnownNode[];
   #cancelled: Promise<NodeUsage | undefined> | undefined;
   #refusal: Problem = { kind: 'no_node_available', retryAfter: 5 };
@@ -29,13 +35,13 @@ export class Route {
     call: Call,
     nodes: readonly KnownNode[],
     request: GenerateRequest,
-    promptField: string,
+    fields: ClientFields,
     left: AbortSignal,
   ) {
     this.#call = call;
     this.#left = left;
     this.#id = request.events.id;
-    this.#promptField = promptField;
+    this.#fields = fields;
     this.#body = JSON.stringify(request);
     this.#untried = inTurn(nodes, Math.random());
   }
@@ -83,7 +89,7 @@ export class Route {
     const deadline = setTimeout(() => abort.abort(), acceptDeadlineMs);
     try {
       const response = await generate(node, this.#body, this.#call, abort.signal);
-      if (!isEventStream(response)) return await refusalOf(response, this.#promptField);
+      if (!isEventStream(response)) return await refusalOf(response, this.#fields);
       leg = new Leg(node, this.#id, response.body, abort);
       return leg;
     } catch (error) {
@@ -114,11 +120,13 @@ function isEventStream(response: Response): response is Response & { body: Reada
 }
 
 /** What another node may do better is returned; what lies in the request itself, or may do harm again, is thrown. */
-async function refusalOf(response: Response, promptField: string): Promise<Problem> {
+async function refusalOf(response: Response, fields: ClientFields): Promise<Problem> {
   const { status } = response;
   const error = await errorOf(response);
   if (status === 400 && error?.code === 'context_length_exceeded')
-    throw new EdgeError(tooLong(error.message, promptField));
+    throw new EdgeError(tooLong(error.message, fields.prompt));
+  const atFault = status === 400 ? clientsFault(error, fields) : undefined;
+  if (atFault) throw new EdgeError(atFault);
   if (status === 429) return { kind: 'overloaded', retryAfter: retryAfterOf(response) };
   // 502 and 504 and the numbers from 520 on are what a tunnel or proxy says for a node that is not there.
   if (status === 503 || status === 502 || status === 504 || status >= 520) {
@@ -128,6 +136,25 @@ async function refusalOf(response: Response, promptField: string): Promise<Probl
   const code = typeof error?.code === 'string' && /^\w{1,64}$/.test(error.code) ? error.code : '';
   throw new EdgeError({ kind: 'upstream_error' }, `node answered ${status} ${code}`);
 }
+
+/** What only a node can know to be wrong, with the client's name for it; undefined for what the edge let pass by mistake. */
+function clientsFault(error: ErrorBody['error'] | undefined, { format }: ClientFields): Problem | undefined {
+  if (error?.code === 'invalid_grammar' || error?.code === 'invalid_schema') {
+    const param = format ?? 'response_format';
+    const what = error.code === 'invalid_grammar' ? 'the grammar' : 'the JSON schema';
+    return {
+      kind: 'invalid_request',
+      param,
+      message: `${param}: ${what} is not valid, or uses what is not supported.`,
+    };
+  }
+  const named = String(error?.param).match(/\w+/g);
+  const param = tokenFields.find((name) => named?.includes(name));
+  if (!param) return undefined;
+  return { kind: 'invalid_request', param, message: `${param}: has a token id that the model does not.` };
+}
+
+const tokenFields = ['logit_bias', 'stop_token_ids'];
 
 async function errorOf(response: Response): Promise<ErrorBody['error'] | undefined> {
   try {

@@ -10,6 +10,8 @@ export interface LeaseRequest extends Credential {
   model: string;
   /** The most that it can use. */
   tokens: number;
+  /** Whether it asks to go before others, or lets them go first. */
+  priority?: boolean;
 }
 
 export type Acquired =

@@ -53,9 +53,11 @@ export class KeyObject extends DurableObject<Env> implements KeyApi {
     this.#usage = new UsageTable(ctx.storage.sql);
   }
 
-  acquire({ id, model, tokens, ...credential }: LeaseRequest): Acquired {
+  acquire({ id, model, tokens, priority, ...credential }: LeaseRequest): Acquired {
     const now = Date.now();
-    const refusal = judge(this.#record, { ...credential, model }, now);
+    const refusal =
+      judge(this.#record, { ...credential, model }, now) ??
+      (priority ? judge(this.#record, { ...credential, scope: 'priority' }, now) : undefined);
     if (refusal) return { refusal, standings: {} };
     this.#expire(now);
     const { limits } = this.#record!;

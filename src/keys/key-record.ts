@@ -2,7 +2,7 @@
 import type { KeyLimits } from '../limits/ledger.ts';
 
 /** What a key may be used for. */
-export const scopes = ['inference', 'models', 'usage'] as const;
+export const scopes = ['inference', 'models', 'usage', 'priority'] as const;
 export type Scope = (typeof scopes)[number];
 
 /** What an admin decides. */
@@ -11,7 +11,7 @@ export interface KeySettings {
   limits: KeyLimits;
   /** Null: every model. */
   models: string[] | null;
-  /** Null: every scope. */
+  /** Null: every scope but `priority`, which puts its holder before all others and so has to be named. */
   scopes: Scope[] | null;
   labels: Record<string, string>;
   /** Unix seconds; null: never. */
@@ -63,7 +63,8 @@ export function judge(
   if (!record || !opens(record, hash, now)) return { kind: 'invalid_key' };
   if (record.revoked_at !== null) return { kind: 'key_revoked' };
   if (record.expires_at !== null && record.expires_at * 1000 <= now) return { kind: 'key_expired' };
-  if (record.scopes && !record.scopes.includes(scope)) return { kind: 'missing_scope', scope };
+  if (record.scopes ? !record.scopes.includes(scope) : scope === 'priority')
+    return { kind: 'missing_scope', scope };
   if (model !== undefined && record.models && !record.models.includes(model)) {
     return { kind: 'model_not_allowed', model };
   }

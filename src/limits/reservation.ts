@@ -25,7 +25,7 @@ export interface Reservation {
 /** Throws an EdgeError when the key does not open this, or a limit stands against it. */
 export async function reserve(
   call: Call,
-  answer: { id: string; model: string; tokens: number },
+  answer: { id: string; model: string; tokens: number; priority?: boolean },
 ): Promise<Reservation> {
   const acquired = await call.timing.measure(
     'limits',

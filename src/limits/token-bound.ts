@@ -9,7 +9,7 @@
 import type { Segment } from 'huozi-gpu-backend/protocol';
 
 /** What a node generates at most where the request gives no number, see `huozi-gpu-backend/protocol`. */
-const nodesDefaultMaxTokens = 2_048;
+export const nodesDefaultMaxTokens = 2_048;
 
 const encoder = new TextEncoder();
 
@@ -19,11 +19,17 @@ function promptBound(prompt: readonly Segment[]): number {
   return tokens;
 }
 
-/** @param contextLength longest prompt + answer of any node that may take the request */
+/**
+ * @param contextLength longest prompt + answer of any node that may take the request
+ * @param choices of one prompt, which is counted once
+ */
 export function tokenBound(
   prompt: readonly Segment[],
   maxTokens: number | undefined,
   contextLength: number,
+  choices = 1,
 ): number {
-  return Math.min(promptBound(prompt) + (maxTokens ?? nodesDefaultMaxTokens), contextLength);
+  const answer = Math.min(maxTokens ?? nodesDefaultMaxTokens, contextLength);
+  // Prompt and one answer fit the context; a shorter prompt leaves each answer more room, but none more than it asks.
+  return Math.min(promptBound(prompt) + choices * answer, contextLength + (choices - 1) * answer);
 }

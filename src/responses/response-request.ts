@@ -3,7 +3,10 @@
  * unless it asks for nothing. What a field means for the answer is the chat API's to say, see to-chat.ts.
  */
 import * as z from 'zod/mini';
-import { generationFields, idle, isEmptyArray, isObject, label, tokenCount } from '../generation-fields.ts';
+import { generationFields, tokenCount } from '../generation-fields.ts';
+import { idle, isEmptyArray, isObject, label } from '../idle.ts';
+import { jsonObject } from '../json-object.ts';
+import { list } from '../list.ts';
 import { echo, validate } from '../validate.ts';
 import { isResponseId } from './response-id.ts';
 
@@ -27,7 +30,7 @@ const part = z.strictObject({
   prompt_cache_breakpoint: onlyNull('is'),
 });
 const notText = 'must be a string or a list of text parts.';
-const text = z.union([z.string(), z.array(part, notText).check(z.minLength(1), z.maxLength(1_024))], {
+const text = z.union([z.string(), list(part, { min: 1, max: 1_024, error: notText })], {
   error: (issue) => (typeof issue.input === 'string' || Array.isArray(issue.input) ? undefined : notText),
 });
 
@@ -83,7 +86,7 @@ const functionTool = z.strictObject({
   }),
   name: z.string(),
   description: z.nullish(z.string()),
-  parameters: z.nullish(z.record(z.string(), z.unknown())),
+  parameters: z.nullish(jsonObject),
   strict: z.nullish(z.boolean()),
   allowed_callers: idle((value) => value === null, 'is not supported.'),
   defer_loading: idle((value) => value === false, 'is not supported.'),
@@ -97,7 +100,7 @@ const toolChoice = z.union(
     z.strictObject({
       type: z.literal('allowed_tools'),
       mode: z.literal(['auto', 'required']),
-      tools: z.array(namedFunction).check(z.minLength(1), z.maxLength(128)),
+      tools: list(namedFunction, { min: 1, max: 128 }),
     }),
   ],
   'must be "none", "auto", "required", {"type": "function", "name": …} or allowed_tools of functions.',
@@ -111,7 +114,7 @@ const format = z.discriminatedUnion(
     z.strictObject({
       type: z.literal('json_schema'),
       name: z.string(),
-      schema: z.record(z.string(), z.unknown()),
+      schema: jsonObject,
       description: z.nullish(z.string()),
       strict: z.nullish(z.boolean()),
     }),
@@ -155,15 +158,12 @@ const extraFields = {
 const responseBody = z.strictObject({
   model: generationFields.model,
   input: z.optional(
-    z.union(
-      [z.string(), z.array(inputItem, 'must be a string or a list of items.').check(z.maxLength(8_192))],
-      {
-        error: (issue) =>
-          typeof issue.input === 'string' || Array.isArray(issue.input)
-            ? undefined
-            : 'must be a string or a list of items.',
-      },
-    ),
+    z.union([z.string(), list(inputItem, { max: 8_192, error: 'must be a string or a list of items.' })], {
+      error: (issue) =>
+        typeof issue.input === 'string' || Array.isArray(issue.input)
+          ? undefined
+          : 'must be a string or a list of items.',
+    }),
   ),
   instructions: z.optional(z.string()),
   previous_response_id: z.optional(z.string().check(z.refine(isResponseId, 'is not the id of a response.'))),
@@ -183,10 +183,10 @@ const responseBody = z.strictObject({
       verbosity: idle((value) => value === null || value === 'medium', 'only "medium" is supported.'),
     }),
   ),
-  tools: z._default(z.array(functionTool).check(z.maxLength(128)), []),
+  tools: z._default(list(functionTool, { max: 128 }), []),
   tool_choice: z._default(toolChoice, 'auto'),
   parallel_tool_calls: z._default(z.boolean(), true),
-  include: z._default(z.array(included).check(z.maxLength(16)), []),
+  include: z._default(list(included, { max: 16 }), []),
   top_logprobs: z.optional(z.int().check(z.minimum(0), z.maximum(20))),
   truncation: z._default(z.literal(['auto', 'disabled']), 'disabled'),
   metadata: z._default(metadata, {}),

@@ -9,6 +9,7 @@ import { EdgeError } from '../errors.ts';
 import { authorise } from '../keys/ask-key.ts';
 import { cancel } from '../node-api.ts';
 import { knownNodes } from '../nodes.ts';
+import { shortening } from '../truncation.ts';
 import { askConversation, historyOf, keeper } from './conversations.ts';
 import { parseItemsQuery, parseRetrieval } from './item-query.ts';
 import { type Item, itemsOf } from './items.ts';
@@ -46,15 +47,18 @@ async function create(call: Call, body: unknown): Promise<Response> {
   const { previous_response_id: previous, store } = fields;
   const input = itemsOf(fields.input);
   const chat = toChat(fields, await historyOf(call, previous), input);
-  const { turns, role, ...generation } = inWordsOfResponses(chat, () => parseChatRequest(chat.body));
+  const request = inWordsOfResponses(chat, () => parseChatRequest(chat.body));
+  const { role } = request;
   const id = newResponseId(previous);
   const settings = settingsOf(id, Math.floor(call.startedAt / 1000), fields);
   const kept = store ? keeper(call, settings, input) : undefined;
-  return complete(call, { ...generation, includeUsage: true }, renderChat(turns), {
+  const prompt = renderChat(request.turns, request.ending);
+  return complete(call, { ...request, includeUsage: true }, prompt, {
     object: 'chat.completion',
     role,
     promptField: 'input',
     id,
+    shorten: request.truncation === 'auto' ? shortening(request) : undefined,
     retell: () => new ResponseEvents(settings, role, kept),
   });
 }

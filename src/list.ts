@@ -1,0 +1,32 @@
+/**
+ * Lists in a body, as schemas that stop at the first item at fault.
+ *
+ * zod collects every fault of a list before it says one: of a megabyte of items that each fit no member of a union
+ * it makes 380,000 issues, which takes seconds. So a list is cut after its first bad item before zod sees it, and one
+ * that is too long is refused before any item is looked at.
+ */
+import * as z from 'zod/mini';
+
+export function list<Item extends z.ZodMiniType>(
+  item: Item,
+  { min = 0, max, error }: { min?: number; max: number; error?: string },
+) {
+  return z.pipe(
+    z.transform((value: unknown, context) => {
+      if (!Array.isArray(value)) return value;
+      if (value.length > max) {
+        context.issues.push({
+          code: 'too_big',
+          origin: 'array',
+          maximum: max,
+          inclusive: true,
+          input: value,
+        });
+        return z.NEVER;
+      }
+      const bad = value.findIndex((one) => !item.safeParse(one).success);
+      return bad < 0 ? value : value.slice(0, bad + 1);
+    }),
+    z.array(item, error).check(z.minLength(min), z.maxLength(max)),
+  );
+}

@@ -21,7 +21,7 @@ export const onePrompt = z.pipe(
   z.string(oneString),
 );
 
-export const completionBody = z.strictObject({
+const completionBody = z.strictObject({
   ...generationFields,
   prompt: onePrompt,
   max_tokens: z._default(z.int().check(z.positive()), defaultMaxTokens),

@@ -50,8 +50,6 @@ export type Item = OutputItem | FunctionCallOutputItem;
 
 /** The request's input with everything in it that OpenAI shows of an item. */
 export function itemsOf(input: ResponseFields['input']): Item[] {
-  if (input === undefined) return [];
-  if (typeof input === 'string') return [item({ type: 'message', role: 'user', content: input })];
   return input.map(item);
 }
 
@@ -60,7 +58,7 @@ function item(one: InputItem): Item {
   switch (one.type) {
     case 'message': {
       const assistant = one.role === 'assistant' || one.role === '助手';
-      const content = texts(one.content).map((text) =>
+      const content = one.content.map(({ text }) =>
         assistant ? outputText(text) : ({ type: 'input_text', text } as const),
       );
       return { id: one.id ?? newItemId('msg'), type: one.type, role: one.role, status, content };
@@ -71,7 +69,13 @@ function item(one: InputItem): Item {
     }
     case 'function_call_output': {
       const { type, call_id, output } = one;
-      return { id: one.id ?? newItemId('fco'), type, call_id, output: texts(output).join(''), status };
+      return {
+        id: one.id ?? newItemId('fco'),
+        type,
+        call_id,
+        output: output.map(({ text }) => text).join(''),
+        status,
+      };
     }
     default:
       return one satisfies never;
@@ -85,8 +89,4 @@ export function newMessage(role: string): MessageItem {
 
 export function outputText(text: string, logprobs: Logprob[] = []): OutputText {
   return { type: 'output_text', text, annotations: [], logprobs };
-}
-
-function texts(content: string | { text: string }[]): string[] {
-  return typeof content === 'string' ? [content] : content.map((part) => part.text);
 }

@@ -30,9 +30,13 @@ const part = z.strictObject({
   prompt_cache_breakpoint: onlyNull('is'),
 });
 const notText = 'must be a string or a list of text parts.';
-const text = z.union([z.string(), list(part, { min: 1, max: 1_024, error: notText })], {
-  error: (issue) => (typeof issue.input === 'string' || Array.isArray(issue.input) ? undefined : notText),
-});
+/** A string stands for one part. */
+const text = z.pipe(
+  z.transform((value: unknown) =>
+    typeof value === 'string' ? [{ type: 'input_text', text: value }] : value,
+  ),
+  list(part, { min: 1, max: 1_024, error: notText }),
+);
 
 const message = z.strictObject({
   type: z.literal('message'),
@@ -78,6 +82,12 @@ const inputItem = z.pipe(
         ? `items of type ${typeName((issue.input as { type?: unknown } | null)?.type)} are not supported; use message, function_call or function_call_output.`
         : undefined,
   }),
+);
+
+/** A string stands for one message of the user. */
+const input = z.pipe(
+  z.transform((value: unknown) => (typeof value === 'string' ? [{ role: 'user', content: value }] : value)),
+  list(inputItem, { max: 8_192, error: 'must be a string or a list of items.' }),
 );
 
 const functionTool = z.strictObject({
@@ -157,14 +167,7 @@ const extraFields = {
 
 const responseBody = z.strictObject({
   model: generationFields.model,
-  input: z.optional(
-    z.union([z.string(), list(inputItem, { max: 8_192, error: 'must be a string or a list of items.' })], {
-      error: (issue) =>
-        typeof issue.input === 'string' || Array.isArray(issue.input)
-          ? undefined
-          : 'must be a string or a list of items.',
-    }),
-  ),
+  input: z._default(input, []),
   instructions: z.optional(z.string()),
   previous_response_id: z.optional(z.string().check(z.refine(isResponseId, 'is not the id of a response.'))),
   store: z._default(z.boolean(), true),

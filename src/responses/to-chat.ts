@@ -32,7 +32,7 @@ export function toChat(fields: ResponseFields, history: readonly Item[], input: 
     items.map((item, at) => ({ item, field: name(at) }));
   for (const { item, field } of [
     ...named(history, () => 'previous_response_id'),
-    ...named(input, (at) => (typeof fields.input === 'string' ? 'input' : `input.${at}`)),
+    ...named(input, (at) => `input.${at}`),
   ]) {
     const last = messages.at(-1);
     switch (item.type) {

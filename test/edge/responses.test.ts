@@ -1,0 +1,322 @@
+/** The Responses API on real workerd, before a node that does what a test says. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { ResponseObject } from '../../src/responses/response-object.ts';
+import { type Edge, startEdge, until } from './edge.ts';
+import { accept, answer, ScriptedNode, streamOf, textEvent } from './scripted-node.ts';
+
+let node: ScriptedNode;
+let second: ScriptedNode;
+let edge: Edge;
+beforeAll(async () => {
+  node = await new ScriptedNode().start();
+  second = await new ScriptedNode().start();
+  edge = await startEdge([node]);
+});
+afterAll(async () => {
+  await edge?.stop();
+  await Promise.all([node?.stop(), second?.stop()]);
+});
+beforeEach(() => {
+  node.script = answer('你好！');
+});
+
+const path = '/v1/responses';
+const body = (fields: object = {}) => ({ model: 'huozi', input: '你好', ...fields });
+const post = (fields?: object) => edge.post(body(fields), { path });
+const make = async (fields?: object) => (await (await post(fields)).json()) as ResponseObject;
+const send = (method: string, rest: string) =>
+  fetch(`${edge.url}${path}/${rest}`, { method, headers: { authorization: `Bearer ${edge.apiKey}` } });
+const read = async (id: string) => (await (await send('GET', id)).json()) as ResponseObject;
+const textOf = ({ output }: ResponseObject) =>
+  output.map((item) => (item.type === 'message' ? item.content[0]!.text : '')).join('');
+const lastRequest = () => node.generations.at(-1)!.request;
+const said = () =>
+  lastRequest()
+    .prompt.map((segment) => ('text' in segment ? segment.text : ''))
+    .filter((text) => text.trim() && text !== '助手\n');
+
+interface Event {
+  type: string;
+  response?: ResponseObject;
+}
+const eventsOf = (stream: string) =>
+  [...stream.matchAll(/^data: (.*)$/gm)].map(([, data]) => JSON.parse(data!) as Event);
+
+async function errorOf(response: Response) {
+  const { error } = (await response.json()) as { error: { code: string; param: string; message: string } };
+  return { status: response.status, ...error };
+}
+
+it('sends the node its own id, and one BOS, whatever was stored', async () => {
+  const { id } = await make({ instructions: 's' });
+  expect(lastRequest().events).toMatchObject({ id, object: 'chat.completion', include_usage: true });
+  expect(said()).toEqual(['系统\ns', '用户\n你好']);
+  await make({ previous_response_id: id, input: [{ role: 'user', content: '再见' }] });
+  expect(said()).toEqual(['用户\n你好', '助手\n你好！', '用户\n再见']);
+  expect(lastRequest().prompt.filter((one) => 'control' in one && one.control === 'bos')).toHaveLength(1);
+  const [line] = await edge.metered(id);
+  expect(line).toMatchObject({ completion_tokens: 3, source: 'stream' });
+});
+
+it('what was stored is text: markers in it reach the node as they were typed', async () => {
+  node.script = answer('<|endofutterance|>');
+  const { id } = await make({ input: '<|beginofutterance|>系统' });
+  await make({ previous_response_id: id });
+  expect(said()).toEqual(['用户\n<|beginofutterance|>系统', '助手\n<|endofutterance|>', '用户\n你好']);
+});
+
+describe('a stream', () => {
+  it('begins before the first token, and ends with what is stored', async () => {
+    node.script = (generation) => {
+      accept(generation);
+      setTimeout(() => generation.response.end(streamOf(generation.request, '好')), 300);
+    };
+    const response = await post({ stream: true });
+    expect(response.headers.get('content-type')).toBe('text/event-stream; charset=utf-8');
+    const reader = response.body!.getReader();
+    const first = new TextDecoder().decode((await reader.read()).value);
+    expect(first).toContain('event: response.created\n');
+    expect(first).not.toContain('delta');
+    let rest = first;
+    for (let read = await reader.read(); !read.done; read = await reader.read()) {
+      rest += new TextDecoder().decode(read.value);
+    }
+    const events = eventsOf(rest);
+    expect(events.at(-1)!.type).toBe('response.completed');
+    expect(rest).not.toContain('[DONE]');
+    expect(await read(events[0]!.response!.id)).toEqual(events.at(-1)!.response);
+  });
+
+  it.each([
+    ['lost', (end: () => void) => end()],
+    [
+      'that reports an error',
+      (end: (text: string) => void) => end('data: {"error":{"message":"SECRET","code":"x"}}\n\n'),
+    ],
+  ])('of a node %s fails, and what was said is kept', async (_name, ends) => {
+    node.script = (generation) => {
+      accept(generation);
+      generation.response.write(textEvent(generation.request, 1, '一'));
+      setTimeout(() => ends((text?: string) => generation.response.end(text)), 50);
+    };
+    const stream = await (await post({ stream: true })).text();
+    expect(stream).not.toContain('SECRET');
+    const { type, response } = eventsOf(stream).at(-1)!;
+    expect(type).toBe('response.failed');
+    expect(response).toMatchObject({ status: 'failed', error: { code: 'server_error' } });
+    expect(await read(response!.id)).toEqual(response);
+    expect(textOf(response!)).toBe('一');
+  });
+
+  it('whose client leaves is cancelled, and its node told', async () => {
+    node.script = (generation) => {
+      accept(generation);
+      generation.response.write(textEvent(generation.request, 1, '一'));
+    };
+    const abort = new AbortController();
+    const response = await fetch(edge.url + path, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${edge.apiKey}` },
+      body: JSON.stringify(body({ stream: true })),
+      signal: abort.signal,
+    });
+    const reader = response.body!.getReader();
+    let text = '';
+    while (!text.includes('output_text.delta')) text += new TextDecoder().decode((await reader.read()).value);
+    const { id } = eventsOf(text)[0]!.response!;
+    expect((await read(id)).status).toBe('in_progress');
+    abort.abort();
+    await until(() => node.cancelled.includes(id));
+    const stored = await until(async () => {
+      const now = await read(id);
+      return now.status !== 'in_progress' && now;
+    });
+    expect(stored.status).toBe('cancelled');
+    expect(textOf(stored)).toBe('一');
+  });
+});
+
+describe('cancel', () => {
+  it.each([true, false])('stops the answer and starts no other (stream: %j)', async (stream) => {
+    const both = await startEdge([node], [node.url, second.url]);
+    try {
+      const taken: typeof node.generations = [];
+      for (const one of [node, second]) {
+        one.script = (generation) => {
+          taken.push(generation);
+          accept(generation);
+          generation.response.write(textEvent(generation.request, 1, '一'));
+          // What a real node does when it is told to stop.
+          const watch = setInterval(() => {
+            if (!one.cancelled.includes(generation.request.events.id)) return;
+            clearInterval(watch);
+            const usage = JSON.stringify({ prompt_tokens: 5, completion_tokens: 1, reason: 'cancelled' });
+            const error = JSON.stringify({ error: { message: 'x', code: 'generation_cancelled' } });
+            generation.response.end(`: usage ${usage}\ndata: ${error}\n\n`);
+          }, 5);
+        };
+      }
+      const answered = both.post(body({ stream }), { path }).then((response) => response.text());
+      const { id } = (await until(() => taken[0])).request.events;
+      const call = (method: string, rest: string) =>
+        fetch(`${both.url}${path}/${rest}`, { method, headers: { authorization: `Bearer ${both.apiKey}` } });
+      await until(async () => (await call('GET', id)).status === 200);
+      const response = (await (await call('POST', `${id}/cancel`)).json()) as ResponseObject;
+      expect(response.status).toBe('cancelled');
+      const text = await answered;
+      if (stream) expect(eventsOf(text).at(-1)!.response!.status).toBe('cancelled');
+      else expect(JSON.parse(text).error.code).toBe('node_lost');
+      expect(taken).toHaveLength(1);
+      const stored = (await (await call('GET', id)).json()) as ResponseObject;
+      expect(stored).toMatchObject({ status: 'cancelled', error: null });
+      expect(textOf(stored)).toBe('一');
+      const [line] = await both.metered(id);
+      expect(line).toMatchObject({ reason: 'cancelled', completion_tokens: 1 });
+    } finally {
+      await both.stop();
+    }
+  });
+});
+
+describe('what is stored', () => {
+  it('is forgotten when it is deleted, also for what went on from it', async () => {
+    const first = await make();
+    const { id } = await make({ previous_response_id: first.id });
+    expect(await (await send('DELETE', first.id)).json()).toEqual({
+      id: first.id,
+      object: 'response',
+      deleted: true,
+    });
+    for (const [method, rest] of [
+      ['GET', first.id],
+      ['GET', `${first.id}/input_items`],
+      ['DELETE', first.id],
+      ['POST', `${first.id}/cancel`],
+    ] as const) {
+      expect(await errorOf(await send(method, rest))).toMatchObject({
+        status: 404,
+        code: 'response_not_found',
+      });
+    }
+    expect((await read(id)).status).toBe('completed');
+    const error = await errorOf(await post({ previous_response_id: id }));
+    expect(error).toMatchObject({ status: 400, param: 'previous_response_id' });
+    const gone = await errorOf(await post({ previous_response_id: first.id }));
+    expect(gone).toMatchObject({ status: 404, code: 'previous_response_not_found' });
+  });
+
+  it('is forgotten in time', async () => {
+    // Days: a second and a half.
+    const short = await startEdge([node], [node.url], { bindings: { RESPONSE_DAYS: '0.0000174' } });
+    try {
+      const { id } = (await (await short.post(body(), { path })).json()) as ResponseObject;
+      const status = async () =>
+        (await fetch(`${short.url}${path}/${id}`, { headers: { authorization: `Bearer ${short.apiKey}` } }))
+          .status;
+      expect(await status()).toBe(200);
+      await until(async () => (await status()) === 404);
+    } finally {
+      await short.stop();
+    }
+  });
+
+  it('survives the worker', async () => {
+    const stateDirectory = await mkdtemp('/tmp/huozi-responses-');
+    const before = await startEdge([node], [node.url], { stateDirectory });
+    const { id } = (await (await before.post(body(), { path })).json()) as ResponseObject;
+    await before.stop();
+    const after = await startEdge([node], [node.url], { stateDirectory });
+    const response = await fetch(`${after.url}${path}/${id}`, {
+      headers: { authorization: `Bearer ${before.apiKey}` },
+    });
+    expect(textOf((await response.json()) as ResponseObject)).toBe('你好！');
+    await after.stop();
+    await rm(stateDirectory, { recursive: true });
+  });
+
+  it('must fit: a request whose items take too much is refused, unless it is not to be stored', async () => {
+    const input = Array.from({ length: 8_000 }, () => ({ role: 'user', content: '字'.repeat(30) }));
+    expect(await errorOf(await post({ input }))).toMatchObject({ status: 400, param: 'store' });
+    expect((await post({ input, store: false })).status).toBe(200);
+  });
+
+  it('is nothing with store: false', async () => {
+    const { id, store } = await make({ store: false });
+    expect(store).toBe(false);
+    expect((await send('GET', id)).status).toBe(404);
+    expect((await post({ previous_response_id: id })).status).toBe(404);
+  });
+
+  it('shows its input in pages', async () => {
+    const input = ['a', 'b', 'c'].map((content) => ({ role: 'user', content }));
+    const { id } = await make({ input });
+    interface Page {
+      data: { id: string; content: { text: string }[] }[];
+      has_more: boolean;
+      last_id: string;
+    }
+    const page = async (query: string) =>
+      (await (await send('GET', `${id}/input_items?${query}`)).json()) as Page;
+    const texts = ({ data }: Page) => data.map((item) => item.content[0]!.text).join('');
+    expect(texts(await page(''))).toBe('cba');
+    const first = await page('order=asc&limit=2');
+    expect([texts(first), first.has_more]).toEqual(['ab', true]);
+    const rest = await page(`order=asc&limit=2&after=${first.last_id}`);
+    expect([texts(rest), rest.has_more]).toEqual(['c', false]);
+    for (const [query, param] of [
+      ['limit=0', 'limit'],
+      ['order=up', 'order'],
+      ['after=x', 'after'],
+      ['include[]=message.output_text.logprobs', 'include'],
+      ['x=1', 'x'],
+    ]) {
+      expect(await errorOf(await send('GET', `${id}/input_items?${query}`))).toMatchObject({
+        status: 400,
+        param,
+      });
+    }
+  });
+});
+
+describe('refusals', () => {
+  it.each([
+    [{ input: undefined }, 'input'],
+    [{ background: true }, 'background'],
+    [{ temperature: 3 }, 'temperature'],
+    [{ max_tokens: 5 }, 'max_tokens'],
+  ])('%.60j', async (fields, param) => {
+    expect(await errorOf(await post(fields))).toMatchObject({ status: 400, param });
+  });
+
+  it('a response id that is none makes no object', async () => {
+    for (const id of ['resp_1', 'x', `resp_${'0'.repeat(47)}g`, 'chatcmpl-1']) {
+      expect(await errorOf(await send('GET', id))).toMatchObject({ status: 404, param: 'response_id' });
+    }
+    expect(await errorOf(await send('GET', `resp_${'0'.repeat(48)}`))).toMatchObject({ status: 404 });
+  });
+
+  it('a stored response is not streamed again', async () => {
+    const { id } = await make();
+    expect(await errorOf(await send('GET', `${id}?stream=true`))).toMatchObject({
+      status: 400,
+      param: 'stream',
+    });
+  });
+
+  it('a key that was revoked reads nothing', async () => {
+    const key = await edge.newKey();
+    const headers = { authorization: `Bearer ${key.key}` };
+    const made = await fetch(edge.url + path, { method: 'POST', headers, body: JSON.stringify(body()) });
+    const { id } = (await made.json()) as ResponseObject;
+    expect((await key.get(`${path}/${id}`)).status).toBe(200);
+    await edge.admin('DELETE', `/keys/${key.id}`);
+    expect((await key.get(`${path}/${id}`)).status).toBe(401);
+    const goesOn = await fetch(edge.url + path, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify(body({ previous_response_id: id })),
+    });
+    expect(goesOn.status).toBe(401);
+  });
+});

@@ -13,7 +13,8 @@ import {
   requestIdOf,
   TimeoutError,
 } from './errors.ts';
-import type { ClientSettings, Deadlines, RequestOptions } from './options.ts';
+import type { ClientSettings, Deadlines } from './options.ts';
+import type { CallOptions } from './requester.ts';
 import { retryDelay } from './retry.ts';
 
 /** setTimeout fires at once for more. */
@@ -57,10 +58,15 @@ export function createCall(
   settings: ClientSettings,
   path: string,
   body: object | undefined,
-  options: RequestOptions = {},
+  options: CallOptions = {},
   headersWithin: 'connect' | 'firstToken' = 'connect',
 ): Call {
-  const { signal, maxRetries = settings.maxRetries, idempotencyKey = randomKey() } = options;
+  const {
+    signal,
+    maxRetries = settings.maxRetries,
+    idempotencyKey = randomKey(),
+    method = body ? 'POST' : 'GET',
+  } = options;
   const { fetch = globalThis.fetch, apiKey, maxRetryAfter } = settings;
   const deadlines = { ...settings.deadlines, ...options.deadlines };
   const headers = new Headers(settings.defaultHeaders);
@@ -70,11 +76,7 @@ export function createCall(
     // Here and not in a try: all tries of a call are one call to the server.
     headers.set('idempotency-key', idempotencyKey);
   }
-  const request = {
-    method: body ? 'POST' : 'GET',
-    headers,
-    body: body && JSON.stringify(body),
-  } as RequestInit;
+  const request = { method, headers, body: body && JSON.stringify(body) } as RequestInit;
 
   let tries = 0;
   /** Closes the connection of the present try. */

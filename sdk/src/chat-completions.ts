@@ -1,19 +1,12 @@
 /** `POST /v1/chat/completions` */
 
 import type { ChatCompletion, ChatCompletionCreateParams } from './chat-types.ts';
-import type { ClientSettings, RequestOptions } from './options.ts';
-import { requestJson, requestStream, type WithRequestId } from './requester.ts';
-import { ChatStream } from './stream.ts';
+import type { RequestOptions } from './options.ts';
+import type { WithRequestId } from './requester.ts';
+import type { ChatStream } from './stream.ts';
 
 /** `huozi.chat.completions` */
-export class ChatCompletions {
-  #settings: ClientSettings;
-
-  /** @internal */
-  constructor(settings: ClientSettings) {
-    this.#settings = settings;
-  }
-
+export interface ChatCompletions {
   /**
    * Answers a conversation: as a stream with `stream: true`, else at once.
    *
@@ -29,9 +22,4 @@ export class ChatCompletions {
     options?: RequestOptions,
   ): Promise<WithRequestId<ChatCompletion>>;
   create(body: ChatCompletionCreateParams, options?: RequestOptions): Promise<ChatStream | ChatCompletion>;
-  create(body: ChatCompletionCreateParams, options?: RequestOptions): Promise<ChatStream | ChatCompletion> {
-    const path = '/chat/completions';
-    if (!body.stream) return requestJson<ChatCompletion>(this.#settings, path, body, options);
-    return requestStream(this.#settings, path, body, ChatStream, options);
-  }
 }

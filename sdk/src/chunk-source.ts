@@ -14,7 +14,7 @@ import {
   TimeoutError,
   TruncatedError,
 } from './errors.ts';
-import { Fold, type Piece, type StreamChunk } from './fold.ts';
+import type { Folding } from './fold.ts';
 
 /** One event; a longer one is a ProtocolError, characters. */
 const longestEvent = 8 * 2 ** 20;
@@ -26,23 +26,26 @@ export interface ChunkSource<Item> {
   read(): Promise<Item[] | undefined>;
   /** Of the latest try, as is what was added up. */
   readonly headers: Headers;
-  readonly fold: Fold;
+  readonly fold: Folding;
 }
 
-/** @param hidesUsage keep the chunk that carries nothing but the usage, because only the SDK asked for it */
-export function openChunks<Item extends StreamChunk>(
+/**
+ * @param hidesUsage keep the chunk that carries nothing but the usage, because only the SDK asked for it
+ * @param kind adds up this kind of chunks
+ */
+export function openChunks<Item extends object>(
   call: Call,
   response: Response,
   hidesUsage: boolean,
+  kind: new () => Folding,
 ): ChunkSource<Item> {
   let headers: Headers;
   let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
   let decoder: TextDecoder;
   let parser: EventSourceParser;
-  let fold: Fold;
+  let fold: Folding;
   let batch: Item[] = [];
   let hasBegun = false;
-  let sawToken = false;
   /** How the stream ended, due once the chunks before it are handed on. */
   let end = undefined as HuoziError | 'said' | 'closed' | undefined;
   /** Why the reading was ended from outside. */
@@ -50,7 +53,7 @@ export function openChunks<Item extends StreamChunk>(
 
   function attach(response: Response): void {
     ({ headers } = response);
-    fold = new Fold();
+    fold = new kind();
     end = interrupted = undefined;
     if (!response.body || /json|html/.test(headers.get('content-type') ?? '')) {
       end = foreignAnswer('an event stream', headers);
@@ -77,7 +80,7 @@ export function openChunks<Item extends StreamChunk>(
     for (;;) {
       batch = [];
       try {
-        const deadline = sawToken ? 'idle' : 'firstToken';
+        const deadline = fold.sawToken ? 'idle' : 'firstToken';
         call.limit(call.deadlines[deadline], deadline, interrupt);
         while (!end && batch.length === 0 && !interrupted) feed(await reader!.read());
         // The time that the reader takes with a chunk is not counted.
@@ -122,15 +125,13 @@ export function openChunks<Item extends StreamChunk>(
       return;
     }
     try {
-      const chunk: Item & { error?: unknown } = JSON.parse(data);
-      if (chunk.error) {
+      const chunk: Item & { error?: unknown; type?: unknown } = JSON.parse(data);
+      if (chunk.error || chunk.type === 'error') {
         end = errorFromBody(chunk, headers);
         return;
       }
       // Adding it up is also the check of its shape; a schema per chunk would cost 3–7 times the parsing.
-      fold.add(chunk);
-      sawToken ||= (chunk.choices as readonly Piece[]).some(isToken);
-      if (!hidesUsage || chunk.choices.length > 0) batch.push(chunk);
+      if (fold.add(chunk) || !hidesUsage) batch.push(chunk);
     } catch {
       // An empty event is somebody's keep-alive.
       if (data.trim()) end = malformed();
@@ -142,9 +143,11 @@ export function openChunks<Item extends StreamChunk>(
     const timer = setTimeout(interrupt, lingering);
     reader!
       .read()
-      .then(({ done }) => done || interrupt())
-      .catch(() => {})
-      .finally(() => clearTimeout(timer));
+      .then(
+        ({ done }) => done || interrupt(),
+        () => {},
+      )
+      .then(() => clearTimeout(timer));
   }
 
   function malformed(): ProtocolError {
@@ -161,9 +164,4 @@ export function openChunks<Item extends StreamChunk>(
       return fold;
     },
   };
-}
-
-/** Some servers send the role long before the first token. */
-function isToken(choice: Piece): unknown {
-  return choice.text || choice.finish_reason || choice.delta?.content || choice.delta?.tool_calls;
 }

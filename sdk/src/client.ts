@@ -1,10 +1,12 @@
 /** The client: options in, resources out. */
 
-import { ChatCompletions } from './chat-completions.ts';
-import { Completions } from './completions.ts';
+import type { ChatCompletions } from './chat-completions.ts';
+import type { Completions } from './completions.ts';
 import { HuoziError } from './errors.ts';
-import { Models } from './models.ts';
+import { type Models, models } from './models.ts';
 import type { ClientSettings, Deadlines } from './options.ts';
+import { type Client, creator, type OpenCall, opener } from './requester.ts';
+import { ChatStream, HuoziStream } from './stream.ts';
 
 /**
  * What a client is made of.
@@ -47,10 +49,12 @@ export interface HuoziOptions {
  * });
  * for await (const text of stream.textStream) process.stdout.write(text);
  */
-export class Huozi {
+export class Huozi implements Client {
   readonly chat: { readonly completions: ChatCompletions };
   readonly completions: Completions;
   readonly models: Models;
+  /** @internal What the other entry points of this package build on. */
+  readonly call: OpenCall;
 
   /** Throws a HuoziError for options that cannot work. */
   constructor(options: HuoziOptions) {
@@ -58,8 +62,7 @@ export class Huozi {
     const baseURL = options.baseURL.replace(/\/+$/, '');
     if (!/^(https?:\/)?\//.test(baseURL)) throw new HuoziError('baseURL must be an http address, up to /v1');
     if (!apiKey) throw new HuoziError('apiKey is missing');
-    const isPage = typeof window !== 'undefined' && 'document' in window;
-    if (isPage && typeof apiKey === 'string' && !options.dangerouslyAllowBrowser) {
+    if ('document' in globalThis && typeof apiKey === 'string' && !options.dangerouslyAllowBrowser) {
       throw new HuoziError('An apiKey in a page is public: give a function, or dangerouslyAllowBrowser');
     }
     const { maxRetries = 2, maxRetryAfter = 60 } = options;
@@ -70,8 +73,9 @@ export class Huozi {
       maxRetries,
       maxRetryAfter,
     };
-    this.chat = { completions: new ChatCompletions(settings) };
-    this.completions = new Completions(settings);
-    this.models = new Models(settings);
+    this.call = opener(settings);
+    this.chat = { completions: creator(this.call, '/chat/completions', ChatStream) as ChatCompletions };
+    this.completions = creator(this.call, '/completions', HuoziStream) as Completions;
+    this.models = models(this.call);
   }
 }

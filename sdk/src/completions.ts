@@ -1,9 +1,9 @@
 /** `POST /v1/completions`: text that goes on, without a conversation's template. */
 
 import type { CompletionUsage, SamplingParams } from './chat-types.ts';
-import type { ClientSettings, RequestOptions } from './options.ts';
-import { requestJson, requestStream, type WithRequestId } from './requester.ts';
-import { HuoziStream } from './stream.ts';
+import type { RequestOptions } from './options.ts';
+import type { WithRequestId } from './requester.ts';
+import type { HuoziStream } from './stream.ts';
 
 /**
  * The body of `completions.create`.
@@ -48,14 +48,7 @@ export interface Completion {
 export type CompletionStream = HuoziStream<Completion, Completion>;
 
 /** `huozi.completions` */
-export class Completions {
-  #settings: ClientSettings;
-
-  /** @internal */
-  constructor(settings: ClientSettings) {
-    this.#settings = settings;
-  }
-
+export interface Completions {
   /**
    * Continues a text.
    *
@@ -72,9 +65,4 @@ export class Completions {
     options?: RequestOptions,
   ): Promise<WithRequestId<Completion>>;
   create(body: CompletionCreateParams, options?: RequestOptions): Promise<CompletionStream | Completion>;
-  create(body: CompletionCreateParams, options?: RequestOptions): Promise<CompletionStream | Completion> {
-    const path = '/completions';
-    if (!body.stream) return requestJson<Completion>(this.#settings, path, body, options);
-    return requestStream<CompletionStream>(this.#settings, path, body, HuoziStream, options);
-  }
 }

@@ -66,10 +66,10 @@ export class HuoziError extends Error {
     this: { prototype: T; readonly name: string },
     value: unknown,
   ): value is T {
-    if (typeof value !== 'object' || value === null || !(mark in value)) return false;
     // biome-ignore lint/complexity/noThisInStatic: the class that it is called on is the question
     const { name } = this;
-    return name === 'HuoziError' || name === (value as unknown as HuoziError).name;
+    const error = Object(value) as HuoziError;
+    return !!error[mark] && (name === 'HuoziError' || name === error.name);
   }
 }
 

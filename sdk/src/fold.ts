@@ -29,23 +29,40 @@ export interface StreamChunk {
   usage?: object | null;
 }
 
-/** Throws what JavaScript throws when a chunk does not have a chunk's shape. */
-export class Fold {
+/** What a stream must know of its kind of chunks. */
+export interface Folding {
   /** The answer so far; undefined before the first chunk. */
-  whole: { object: string; choices: Choice[]; usage?: object } | undefined;
+  whole: object | undefined;
+  /** Every choice that began has also ended. */
+  readonly isWhole: unknown;
+  /** Some servers send the role long before the first token. */
+  sawToken: unknown;
+  /** Throws what JavaScript throws when a chunk does not have a chunk's shape. True where it has more than usage. */
+  add(chunk: object): boolean;
+  /** Of the first choice. */
+  textOf(chunk: object): string | null | undefined;
+}
 
-  add(chunk: StreamChunk): void {
+export class Fold implements Folding {
+  whole: { object: string; choices: Choice[]; usage?: object } | undefined;
+  sawToken: unknown;
+
+  add(chunk: StreamChunk): boolean {
     if (!this.whole) {
       const { object, choices: _, usage: __, ...rest } = chunk;
       this.whole = { ...rest, object: String(object).replace('.chunk', ''), choices: [] };
     }
     if (chunk.usage) this.whole.usage = chunk.usage;
     for (const piece of chunk.choices as readonly Piece[]) this.#addPiece(this.whole.choices, piece);
+    return chunk.choices.length > 0;
   }
 
-  /** Every choice that began has also ended. */
-  get isWhole(): boolean {
-    return !!this.whole?.choices.length && this.whole.choices.every((choice) => choice.finish_reason);
+  get isWhole(): unknown {
+    return this.whole?.choices.length && this.whole.choices.every((choice) => choice.finish_reason);
+  }
+
+  textOf({ choices: [piece] }: { choices: readonly Piece[] }): string | null | undefined {
+    return piece?.index === 0 ? ((piece.delta?.content as string) ?? piece.text) : undefined;
   }
 
   #addPiece(choices: Choice[], { index, delta, text, finish_reason, logprobs }: Piece): void {
@@ -57,6 +74,7 @@ export class Fold {
       choices.push(choice);
       choices.sort((a, b) => a.index - b.index);
     }
+    this.sawToken ||= text || finish_reason || delta?.content || delta?.tool_calls;
     if (finish_reason) choice.finish_reason = finish_reason;
     if (logprobs) choice.logprobs = joinLists(choice.logprobs ?? {}, logprobs);
     if (text !== undefined) choice.text = (choice.text ?? '') + text;

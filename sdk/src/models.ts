@@ -1,6 +1,6 @@
 /** `GET /v1/models` */
-import type { ClientSettings, RequestOptions } from './options.ts';
-import { requestJson, type WithRequestId } from './requester.ts';
+import type { RequestOptions } from './options.ts';
+import { type OpenCall, requestJson, type WithRequestId } from './requester.ts';
 
 /** A model that the server offers. */
 export interface Model {
@@ -17,31 +17,24 @@ export interface ModelList {
 }
 
 /** `huozi.models` */
-export class Models {
-  #settings: ClientSettings;
-
-  /** @internal */
-  constructor(settings: ClientSettings) {
-    this.#settings = settings;
-  }
-
+export interface Models {
   /**
    * All models that the key may use.
    *
    * @example
    * const { data } = await huozi.models.list();
    */
-  list(options?: RequestOptions): Promise<WithRequestId<ModelList>> {
-    return requestJson<ModelList>(this.#settings, '/models', undefined, options);
-  }
-
+  list(options?: RequestOptions): Promise<WithRequestId<ModelList>>;
   /**
    * One model; a RequestError with status 404 if there is none of that name.
    *
    * @example
    * const model = await huozi.models.retrieve('huozi');
    */
-  retrieve(model: string, options?: RequestOptions): Promise<WithRequestId<Model>> {
-    return requestJson<Model>(this.#settings, `/models/${encodeURIComponent(model)}`, undefined, options);
-  }
+  retrieve(model: string, options?: RequestOptions): Promise<WithRequestId<Model>>;
 }
+
+export const models = (open: OpenCall): Models => ({
+  list: (options) => requestJson(open, '/models', undefined, options),
+  retrieve: (model, options) => requestJson(open, `/models/${encodeURIComponent(model)}`, undefined, options),
+});

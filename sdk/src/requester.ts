@@ -1,5 +1,5 @@
 /** From a method's arguments to what it returns. */
-import { createCall } from './call.ts';
+import { type Call, createCall } from './call.ts';
 import type { ClientSettings, RequestOptions } from './options.ts';
 import type { HuoziStream } from './stream.ts';
 
@@ -12,28 +12,56 @@ import type { HuoziStream } from './stream.ts';
  */
 export type WithRequestId<T> = T & { readonly _request_id?: string };
 
-export async function requestJson<T>(
-  settings: ClientSettings,
+/** Begins a call of one client's. What it knows stays in its closure: printing a client must not show the key. */
+export type OpenCall = (
   path: string,
   body?: object,
-  options?: RequestOptions,
+  options?: CallOptions,
+  headersWithin?: 'connect' | 'firstToken',
+) => Call;
+
+/** @internal */
+export interface CallOptions extends RequestOptions {
+  /** @default POST with a body, GET without */
+  method?: string;
+}
+
+/** What is built on a client: `huozi/responses` and others take the client whole, and use this of it. */
+export interface Client {
+  /** @internal */
+  readonly call: OpenCall;
+}
+
+export const opener = (settings: ClientSettings): OpenCall => createCall.bind(null, settings);
+
+export async function requestJson<T>(
+  open: OpenCall,
+  path: string,
+  body?: object,
+  options?: CallOptions,
 ): Promise<WithRequestId<T>> {
   // Headers come with the whole of an answer that is not streamed, long after the connection stands.
-  const call = createCall(settings, path, body, options, body ? 'firstToken' : 'connect');
+  const call = open(path, body, options, body ? 'firstToken' : 'connect');
   return (await call.json()) as WithRequestId<T>;
 }
 
-export async function requestStream<S>(
-  settings: ClientSettings,
-  path: string,
-  body: { stream_options?: unknown },
-  kind: new (...args: ConstructorParameters<typeof HuoziStream>) => S,
-  options?: RequestOptions,
-): Promise<S> {
-  // Usage is asked for unless the caller spoke of it; the chunk that carries it is then kept from the caller,
-  // whose loop may well count on choices.
-  const hidesUsage = body.stream_options === undefined;
-  const asked = hidesUsage ? { ...body, stream_options: { include_usage: true } } : body;
-  const call = createCall(settings, path, asked, options);
-  return new kind(call, await call.open(), hidesUsage);
+/** A stream's class, and what it is made of. */
+export type StreamKind<S> = new (...args: ConstructorParameters<typeof HuoziStream>) => S;
+
+/** The `create` of a resource: an answer whole, or as a stream. */
+export function creator<S, T>(open: OpenCall, path: string, kind: StreamKind<S>) {
+  return {
+    async create(
+      body: { stream?: boolean | null | undefined; stream_options?: unknown },
+      options?: RequestOptions,
+    ): Promise<S | T> {
+      if (!body.stream) return requestJson<T>(open, path, body, options);
+      // Usage is asked for unless the caller spoke of it; the chunk that carries it is then kept from the caller,
+      // whose loop may well count on choices.
+      const hidesUsage = body.stream_options === undefined;
+      const asked = hidesUsage ? { ...body, stream_options: { include_usage: true } } : body;
+      const call = open(path, asked, options);
+      return new kind(call, await call.open(), hidesUsage);
+    },
+  };
 }

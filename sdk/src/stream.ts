@@ -9,7 +9,7 @@ import type {
 import { type ChunkQueue, queueChunks } from './chunk-queue.ts';
 import { type ChunkSource, openChunks } from './chunk-source.ts';
 import { AbortError, HuoziError, requestIdOf } from './errors.ts';
-import type { StreamChunk } from './fold.ts';
+import { Fold, type Folding } from './fold.ts';
 import { type RateLimit, rateLimitOf } from './rate-limit.ts';
 
 /**
@@ -21,14 +21,14 @@ import { type RateLimit, rateLimitOf } from './rate-limit.ts';
  * for await (const chunk of stream) show(chunk.choices[0]?.delta.content ?? '');
  * log(stream.usage?.completion_tokens, stream.requestId);
  */
-export class HuoziStream<Item extends StreamChunk, Result> implements AsyncIterable<Item> {
+export class HuoziStream<Item extends object, Result> implements AsyncIterable<Item> {
   #source: ChunkSource<Item>;
   #queue: ChunkQueue<Item>;
   #isClaimed = false;
 
   /** @internal */
-  constructor(call: Call, response: Response, hidesUsage: boolean) {
-    this.#source = openChunks(call, response, hidesUsage);
+  constructor(call: Call, response: Response, hidesUsage: boolean, kind: new () => Folding = Fold) {
+    this.#source = openChunks(call, response, hidesUsage, kind);
     this.#queue = queueChunks(call, this.#source);
   }
 
@@ -39,7 +39,7 @@ export class HuoziStream<Item extends StreamChunk, Result> implements AsyncItera
    * bill(stream.usage?.total_tokens ?? 0);
    */
   get usage(): CompletionUsage | undefined {
-    return this.#source.fold.whole?.usage as CompletionUsage | undefined;
+    return (this.#source.fold.whole as { usage?: CompletionUsage } | undefined)?.usage;
   }
 
   /**
@@ -83,7 +83,7 @@ export class HuoziStream<Item extends StreamChunk, Result> implements AsyncItera
       for (;;) {
         const { done, value } = await this.#queue.next();
         if (done) return { done, value };
-        const text = textOf(value);
+        const text = this.#source.fold.textOf(value);
         if (text) return { done: false, value: text };
       }
     };
@@ -185,11 +185,4 @@ export class ChatStream extends HuoziStream<ChatCompletionChunk, ChatCompletion>
   async finalMessage(): Promise<ChatCompletionMessage> {
     return (await this.finalCompletion()).choices[0]!.message;
   }
-}
-
-function textOf(chunk: StreamChunk): string | null | undefined {
-  const choice = chunk.choices[0] as
-    | { index: number; text?: string; delta?: { content?: string | null } }
-    | undefined;
-  return choice?.index === 0 ? (choice.delta?.content ?? choice.text) : undefined;
 }

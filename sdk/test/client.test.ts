@@ -62,7 +62,7 @@ describe('options', () => {
 });
 
 describe('the key', () => {
-  const page = () => vi.stubGlobal('window', { document: {} });
+  const page = () => vi.stubGlobal('document', {});
 
   test('a literal one in a page is refused unless allowed; a function never is', () => {
     const of = (options: Partial<HuoziOptions>) => () => new Huozi({ baseURL, apiKey: 'k', ...options });

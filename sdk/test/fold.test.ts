@@ -30,13 +30,13 @@ test('keeps the role that was spoken', () => {
 test('is whole when every choice that began has ended', () => {
   const other = { ...second, choices: [{ index: 1, delta: { content: '再见' }, finish_reason: null }] };
   const otherEnd = { ...last, choices: [{ index: 1, delta: {}, finish_reason: 'length' }] };
-  expect(foldOf().isWhole).toBe(false);
-  expect(foldOf(usageChunk).isWhole).toBe(false);
-  expect(foldOf(first).isWhole).toBe(false);
-  expect(foldOf(first, last).isWhole).toBe(true);
-  expect(foldOf(other, first, last).isWhole).toBe(false);
+  expect(foldOf().isWhole).toBeFalsy();
+  expect(foldOf(usageChunk).isWhole).toBeFalsy();
+  expect(foldOf(first).isWhole).toBeFalsy();
+  expect(foldOf(first, last).isWhole).toBeTruthy();
+  expect(foldOf(other, first, last).isWhole).toBeFalsy();
   const both = foldOf(other, first, last, otherEnd);
-  expect(both.isWhole).toBe(true);
+  expect(both.isWhole).toBeTruthy();
   expect(both.whole).toMatchObject({
     choices: [
       { index: 0, finish_reason: 'stop' },

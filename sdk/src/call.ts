@@ -23,24 +23,23 @@ const longestTimer = 2 ** 31 - 1;
 const longestBody = 2 ** 24;
 
 export interface Call {
-  readonly deadlines: Deadlines;
   /** Told once, when the call is stopped. */
   onStop: ((error: HuoziError) => void) | undefined;
-  /** The first 2xx, its body unread. The caller reads it through {@link wait} and settles the call. */
+  /** The first 2xx, its body unread. The caller reads it within {@link limit} and settles the call. */
   open(): Promise<Response>;
   /**
    * The first 2xx's body, read whole, with its request's id as a `_request_id` that does not show; a body that
    * breaks off is worth another try. The call is over then.
    */
   json(): Promise<object>;
-  /** Waits for `promise`, `ms` at most (0: as long as it takes); past that the connection is closed. */
-  wait<T>(promise: Promise<T>, ms: number, deadline: keyof Deadlines): Promise<T>;
   /**
    * Begins a wait that costs no promise and no timer, for what happens once a token: `interrupt` is called if the
    * deadline passes or the call is stopped before the next `limit`; 0 ms ends the limit. Throws if the call was
    * stopped already.
+   *
+   * @param ms what the call was given for this deadline, unless told
    */
-  limit(ms: number, deadline: keyof Deadlines, interrupt: (error: unknown) => void): void;
+  limit(interrupt: (error: unknown) => void, deadline: keyof Deadlines, ms?: number): void;
   /** Resolves when it is time for another try; rejects with `failure` when there is none to make. */
   backOff(failure: HuoziError): Promise<void>;
   /** Closes the connection and rejects the present wait and every later one. */
@@ -94,8 +93,7 @@ export function createCall(
 
   function stop(error: HuoziError): void {
     stopped ??= error;
-    connection?.abort();
-    interrupt?.(error);
+    cut(error);
     settle();
     call.onStop?.(error);
   }
@@ -126,11 +124,15 @@ export function createCall(
       setTimer(Math.max(1, left));
       return;
     }
-    connection?.abort();
-    interrupt?.(new TimeoutError(`Too late: ${limited}`, { code: limited, isRetryable: true }));
+    cut(new TimeoutError(`Too late: ${limited}`, { code: limited, isRetryable: true }));
   }
 
-  function limit(ms: number, deadline: keyof Deadlines, onEnd: (error: unknown) => void): void {
+  function cut(error: HuoziError): void {
+    connection?.abort();
+    interrupt?.(error);
+  }
+
+  function limit(onEnd: (error: unknown) => void, deadline: keyof Deadlines, ms = deadlines[deadline]): void {
     if (stopped) throw stopped;
     interrupt = onEnd;
     limited = deadline;
@@ -139,11 +141,12 @@ export function createCall(
     if (expiresAt && !(firesAt! <= expiresAt)) setTimer(ms);
   }
 
-  async function wait<T>(promise: Promise<T>, ms: number, deadline: keyof Deadlines): Promise<T> {
+  /** Waits for `promise`, `ms` at most (0: as long as it takes); past that the connection is closed. */
+  async function wait<T>(promise: Promise<T>, deadline: keyof Deadlines, ms?: number): Promise<T> {
     try {
       return await new Promise<T>((resolve, reject) => {
         promise.then(resolve, reject);
-        limit(ms, deadline, reject);
+        limit(reject, deadline, ms);
       });
     } finally {
       expiresAt = 0;
@@ -155,7 +158,7 @@ export function createCall(
     if (stopped || delay === undefined) throw failure;
     await new Promise<void>((resolve, reject) => {
       // 0 would be no limit. The deadline that passes here is the end of the pause.
-      limit(delay || 1, 'connect', (reason) => (stopped ? reject(reason) : resolve()));
+      limit((reason) => (stopped ? reject(reason) : resolve()), 'connect', delay || 1);
     });
   }
 
@@ -179,7 +182,7 @@ export function createCall(
   }
 
   async function authorize(): Promise<void> {
-    const key = typeof apiKey === 'string' ? apiKey : await wait(Promise.resolve(apiKey()), 0, 'connect');
+    const key = typeof apiKey === 'string' ? apiKey : await wait(Promise.resolve(apiKey()), 'connect', 0);
     // Headers would throw, too, but with the key in its message.
     if (!/^\s*[\x21-\x7e]+\s*$/.test(key)) throw new HuoziError('apiKey does not fit into a header');
     headers.set('authorization', `Bearer ${key.trim()}`);
@@ -190,7 +193,7 @@ export function createCall(
     connection?.abort();
     connection = new AbortController();
     const trying = fetch(settings.baseURL + path, { ...request, signal: connection.signal });
-    const response = await wait(trying, deadlines[headersWithin], headersWithin);
+    const response = await wait(trying, headersWithin);
     if (response.ok) return response;
     throw errorFromBody(parse(await textOf(response)), response.headers, response.status);
   }
@@ -200,7 +203,7 @@ export function createCall(
     const decoder = new TextDecoder();
     let text = '';
     while (reader && text.length < longestBody) {
-      const { done, value } = await wait(reader.read(), deadlines.idle, 'idle');
+      const { done, value } = await wait(reader.read(), 'idle');
       if (done) return text + decoder.decode();
       text += decoder.decode(value, { stream: true });
     }
@@ -209,7 +212,6 @@ export function createCall(
   }
 
   const call: Call = {
-    deadlines,
     onStop: undefined,
     open: () => until((response) => response),
     async json() {
@@ -225,7 +227,6 @@ export function createCall(
       settle();
       return value;
     },
-    wait,
     limit,
     backOff,
     stop,

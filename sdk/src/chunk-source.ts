@@ -21,6 +21,13 @@ const longestEvent = 8 * 2 ** 20;
 /** How long a connection may take to end after `[DONE]` before it is closed instead of kept for reuse, ms. */
 const lingering = 200;
 
+/** How chunks of any kind say that it went wrong; a response's last event carries the response that failed. */
+interface Failing {
+  error?: unknown;
+  response?: { error?: unknown };
+  type?: unknown;
+}
+
 export interface ChunkSource<Item> {
   /** At least one chunk, or undefined after a whole answer. Any other end is thrown. */
   read(): Promise<Item[] | undefined>;
@@ -55,7 +62,7 @@ export function openChunks<Item extends object>(
     ({ headers } = response);
     fold = new kind();
     end = interrupted = undefined;
-    if (!response.body || /json|html/.test(headers.get('content-type') ?? '')) {
+    if (!response.body || /json|html/.test(headers.get('content-type')!)) {
       end = foreignAnswer('an event stream', headers);
       return;
     }
@@ -81,10 +88,10 @@ export function openChunks<Item extends object>(
       batch = [];
       try {
         const deadline = fold.sawToken ? 'idle' : 'firstToken';
-        call.limit(call.deadlines[deadline], deadline, interrupt);
+        call.limit(interrupt, deadline);
         while (!end && batch.length === 0 && !interrupted) feed(await reader!.read());
         // The time that the reader takes with a chunk is not counted.
-        call.limit(0, deadline, interrupt);
+        call.limit(interrupt, deadline, 0);
         if (interrupted) throw interrupted;
         if (batch.length > 0) {
           hasBegun = true;
@@ -92,8 +99,10 @@ export function openChunks<Item extends object>(
         }
         if (end instanceof HuoziError) throw end;
         if (!fold.isWhole) {
-          const data = { requestId: requestIdOf(headers), isRetryable: true };
-          throw new TruncatedError('The stream ended before the answer did', data);
+          throw new TruncatedError('The stream ended before the answer did', {
+            requestId: requestIdOf(headers),
+            isRetryable: true,
+          });
         }
         if (end === 'said') linger();
         return undefined;
@@ -125,9 +134,10 @@ export function openChunks<Item extends object>(
       return;
     }
     try {
-      const chunk: Item & { error?: unknown; type?: unknown } = JSON.parse(data);
-      if (chunk.error || chunk.type === 'error') {
-        end = errorFromBody(chunk, headers);
+      const chunk: Item & Failing = JSON.parse(data);
+      const { error, response, type } = chunk;
+      if (type === 'error' || error || response?.error) {
+        end = errorFromBody(response ?? chunk, headers);
         return;
       }
       // Adding it up is also the check of its shape; a schema per chunk would cost 3–7 times the parsing.

@@ -60,7 +60,7 @@ export class Huozi implements Client {
   constructor(options: HuoziOptions) {
     const { apiKey } = options;
     const baseURL = options.baseURL.replace(/\/+$/, '');
-    if (!/^(https?:\/)?\//.test(baseURL)) throw new HuoziError('baseURL must be an http address, up to /v1');
+    if (!/^(https?:\/)?\//.test(baseURL)) throw new HuoziError('baseURL must be an http address up to /v1');
     if (!apiKey) throw new HuoziError('apiKey is missing');
     if ('document' in globalThis && typeof apiKey === 'string' && !options.dangerouslyAllowBrowser) {
       throw new HuoziError('An apiKey in a page is public: give a function, or dangerouslyAllowBrowser');

@@ -29,6 +29,12 @@ export interface StreamChunk {
   usage?: object | null;
 }
 
+interface Whole {
+  object: string;
+  choices: Choice[];
+  usage?: object;
+}
+
 /** What a stream must know of its kind of chunks. */
 export interface Folding {
   /** The answer so far; undefined before the first chunk. */
@@ -44,13 +50,13 @@ export interface Folding {
 }
 
 export class Fold implements Folding {
-  whole: { object: string; choices: Choice[]; usage?: object } | undefined;
+  whole: Whole | undefined;
   sawToken: unknown;
 
   add(chunk: StreamChunk): boolean {
     if (!this.whole) {
-      const { object, choices: _, usage: __, ...rest } = chunk;
-      this.whole = { ...rest, object: String(object).replace('.chunk', ''), choices: [] };
+      this.whole = { ...chunk, object: String(chunk.object).replace('.chunk', ''), choices: [] } as Whole;
+      delete this.whole.usage;
     }
     if (chunk.usage) this.whole.usage = chunk.usage;
     for (const piece of chunk.choices as readonly Piece[]) this.#addPiece(this.whole.choices, piece);

@@ -1,16 +1,13 @@
 /** A streamed answer as its reader sees it. */
 import { asFailure, type Call } from './call.ts';
-import type {
-  ChatCompletion,
-  ChatCompletionChunk,
-  ChatCompletionMessage,
-  CompletionUsage,
-} from './chat-types.ts';
+import type { ChatCompletion, ChatCompletionChunk, ChatCompletionMessage } from './chat-types.ts';
 import { type ChunkQueue, queueChunks } from './chunk-queue.ts';
 import { type ChunkSource, openChunks } from './chunk-source.ts';
 import { AbortError, HuoziError, requestIdOf } from './errors.ts';
 import { Fold, type Folding } from './fold.ts';
 import { type RateLimit, rateLimitOf } from './rate-limit.ts';
+
+type UsageOf<Result> = Result extends { usage?: infer Usage } ? NonNullable<Usage> : never;
 
 /**
  * The answer as it comes, to be read once: as chunks, as text, as a whole, or as bytes. `break` closes the
@@ -38,8 +35,8 @@ export class HuoziStream<Item extends object, Result> implements AsyncIterable<I
    * @example
    * bill(stream.usage?.total_tokens ?? 0);
    */
-  get usage(): CompletionUsage | undefined {
-    return (this.#source.fold.whole as { usage?: CompletionUsage } | undefined)?.usage;
+  get usage(): UsageOf<Result> | undefined {
+    return (this.snapshot as { usage?: UsageOf<Result> } | undefined)?.usage;
   }
 
   /**
@@ -81,9 +78,9 @@ export class HuoziStream<Item extends object, Result> implements AsyncIterable<I
   get textStream(): AsyncIterable<string> {
     const next = async (): Promise<IteratorResult<string, undefined>> => {
       for (;;) {
-        const { done, value } = await this.#queue.next();
-        if (done) return { done, value };
-        const text = this.#source.fold.textOf(value);
+        const item = await this.#queue.next();
+        if (item.done) return item;
+        const text = this.#source.fold.textOf(item.value);
         if (text) return { done: false, value: text };
       }
     };
@@ -105,9 +102,19 @@ export class HuoziStream<Item extends object, Result> implements AsyncIterable<I
       this.#claim();
       while (!(await this.#queue.next()).done);
     }
-    const error = await this.#queue.ended;
+    const error = await this.ended;
     if (error) throw error;
-    return this.#source.fold.whole as Result;
+    return this.snapshot as Result;
+  }
+
+  /**
+   * Resolves at the end, with the reason why there is no whole answer. Waits for the reader, and reads nothing.
+   *
+   * @example
+   * stream.ended.then((error) => (error ? keepDraft(stream.snapshot) : save(stream.snapshot)));
+   */
+  get ended(): Promise<HuoziError | undefined> {
+    return this.#queue.ended;
   }
 
   /**
@@ -131,18 +138,18 @@ export class HuoziStream<Item extends object, Result> implements AsyncIterable<I
   toReadableStream(): ReadableStream<Uint8Array> {
     this.#claim();
     const encoder = new TextEncoder();
-    const event = (data: string) => encoder.encode(`data: ${data}\n\n`);
+    const event = (data: object) => encoder.encode(`data: ${JSON.stringify(data)}\n\n`);
     return new ReadableStream({
       pull: async (controller) => {
         try {
           const { done, value } = await this.#queue.next();
-          if (!done) return controller.enqueue(event(JSON.stringify(value)));
-          const failure = await this.#queue.ended;
+          if (!done) return controller.enqueue(event(value));
+          const failure = await this.ended;
           if (failure) throw failure;
-          controller.enqueue(event('[DONE]'));
+          controller.enqueue(encoder.encode('data: [DONE]\n\n'));
         } catch (error) {
           const { message, type, code, param } = asFailure(error);
-          controller.enqueue(event(JSON.stringify({ error: { message, type, code, param } })));
+          controller.enqueue(event({ error: { message, type, code, param } }));
         }
         controller.close();
       },

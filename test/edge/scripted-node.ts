@@ -4,7 +4,13 @@
  */
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type GenerateRequest, generateRequest, type NodeUsage } from 'huozi-gpu-backend/protocol';
+import {
+  type GenerateRequest,
+  generateRequest,
+  type NodeUsage,
+  type Segment,
+  tokenizeRequest,
+} from 'huozi-gpu-backend/protocol';
 
 export interface Generation {
   request: GenerateRequest;
@@ -24,6 +30,10 @@ export class ScriptedNode {
   /** Ids that were cancelled. */
   readonly cancelled: string[] = [];
   script: Script = answer('好');
+  /** Prompts that were to be tokenised. */
+  readonly tokenized: Segment[][] = [];
+  /** What it answers to them; a number is a status. */
+  tokenize: (prompt: Segment[]) => number[] | number = tokensOf;
   /** What DELETE tells; undefined: a 404. */
   usage: NodeUsage | undefined = { prompt_tokens: 7, completion_tokens: 3, reason: 'cancelled' };
   readonly #server = createServer((request, response) => {
@@ -35,6 +45,7 @@ export class ScriptedNode {
       if (request.headers.authorization !== `Bearer ${this.token}`) response.writeHead(401).end();
       else if (request.url === '/v1/node')
         response.end(JSON.stringify({ model: 'huozi', context_length: 4096 }));
+      else if (request.url === '/v1/tokenize') this.#tokenize(body, response);
       else if (request.method === 'DELETE') this.#cancel(request.url!, response);
       else this.#generate(body, request.headers, response);
     });
@@ -61,6 +72,14 @@ export class ScriptedNode {
     else response.writeHead(404).end('{}');
   }
 
+  #tokenize(body: string, response: ServerResponse): void {
+    const { prompt } = tokenizeRequest.parse(JSON.parse(body));
+    this.tokenized.push(prompt);
+    const tokens = this.tokenize(prompt);
+    if (typeof tokens === 'number') response.writeHead(tokens).end('{}');
+    else response.end(JSON.stringify({ tokens, count: tokens.length }));
+  }
+
   #generate(body: string, headers: IncomingHttpHeaders, response: ServerResponse): void {
     const generation: Generation = {
       // Whatever the edge sends must be what a real node accepts.
@@ -77,6 +96,16 @@ export class ScriptedNode {
     this.generations.push(generation);
     this.script(generation);
   }
+}
+
+/** One token a character. */
+export function tokensOf(prompt: readonly Segment[]): number[] {
+  const control = { bos: 1, begin: 57_000, end: 57_001 };
+  return prompt.flatMap((segment) =>
+    'text' in segment
+      ? [...segment.text].map((character) => character.codePointAt(0)! + 60_000)
+      : [control[segment.control]],
+  );
 }
 
 /** What a node sends when it has accepted. */

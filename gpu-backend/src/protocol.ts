@@ -8,8 +8,12 @@
  * One event of a stream (LF line ends, a blank line closes it):
  *
  *     id: 17                                  tokens generated so far, this event's included
- *     : ids 312,447                           the token ids that this event's text came from
+ *     : ids 312,447                           the token ids since the last event
  *     data: {"id":"chatcmpl-…","object":"chat.completion.chunk",…}
+ *
+ * The ids told so far are as many as the last `id:` says, and they are all there is to know of an answer: from any
+ * event's end it goes on elsewhere with them as `continue_ids`. The token that ends an answer is one of them; ids of
+ * tokens without text come with the next event that has some, or with the one that has `finish_reason`.
  *
  * A stream: the role event together with the first text, text events, the event with `finish_reason`,
  * the usage event if asked for, then `: usage {NodeUsage}` and `data: [DONE]` in one write. A stream that

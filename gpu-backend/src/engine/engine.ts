@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { createContext, maxSequences } from '../native/context.ts';
 import { loadLibrary } from '../native/library.ts';
-import { EngineClosedError, PromptTooLongError } from './errors.ts';
+import { ContinuationError, EngineClosedError, PromptTooLongError, UnknownTokenError } from './errors.ts';
 import { loadModel } from './model.ts';
 import { ContextError } from './model-errors.ts';
 import { Scheduler } from './scheduler.ts';
@@ -82,11 +82,16 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
     generate(request: GenerationRequest, events: GenerationEvents) {
       checkPrompt(request, vocabularySize, maxSequence);
       const cells = Math.min(request.promptIds.length + request.maxTokens, maxSequence);
-      const stopIds = new Set(request.ignoreEos ? request.stopIds : [...request.stopIds, eos, begin, end]);
+      // Those of another vocabulary never come.
+      const asked = request.stopIds.filter((id) => id < vocabularySize);
+      const stopIds = new Set(request.ignoreEos ? asked : [...asked, eos, begin, end]);
       const sequence = new Sequence(request, events, model.pieces, stopIds, cells, () =>
         scheduler.noticeCancel(),
       );
-      scheduler.submit(sequence);
+      if (closing) throw new EngineClosedError();
+      const { finished } = sequence;
+      if (finished) setImmediate(() => sequence.end(finished));
+      else scheduler.submit(sequence);
       return sequence;
     },
     close() {
@@ -106,14 +111,17 @@ function requireCount(name: string, value: number, least: number, most: number):
 
 /** An id that is not in the vocabulary would be refused by llama_decode, together with everybody else's tokens. */
 function checkPrompt(
-  { promptIds, maxTokens }: GenerationRequest,
+  { promptIds, continueIds = [], maxTokens, sampling }: GenerationRequest,
   vocabularySize: number,
   maxSequence: number,
 ): void {
   if (promptIds.length === 0) throw new RangeError('the prompt has no tokens');
   if (promptIds.length >= maxSequence) throw new PromptTooLongError(promptIds.length, maxSequence);
   requireCount('maxTokens', maxTokens, 1, Number.MAX_SAFE_INTEGER);
-  for (const id of promptIds) {
-    if (id < 0 || id >= vocabularySize) throw new RangeError(`token ${id} is not in the vocabulary`);
+  const known = (id: number) => id >= 0 && id < vocabularySize;
+  for (const id of promptIds) if (!known(id)) throw new RangeError(`token ${id} is not in the vocabulary`);
+  for (const id of Object.keys(sampling.logit_bias ?? {})) {
+    if (!known(Number(id))) throw new UnknownTokenError(Number(id));
   }
+  for (const id of continueIds) if (!known(id)) throw new ContinuationError(`there is no token ${id}`);
 }

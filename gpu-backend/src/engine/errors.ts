@@ -13,6 +13,20 @@ export class PromptTooLongError extends Error {
   }
 }
 
+/** `continueIds` are no beginning of an answer to this request. */
+export class ContinuationError extends Error {
+  override name = 'ContinuationError';
+}
+
+/** `logit_bias` names a token that the vocabulary lacks. */
+export class UnknownTokenError extends Error {
+  override name = 'UnknownTokenError';
+
+  constructor(id: number) {
+    super(`there is no token ${id}`);
+  }
+}
+
 /** `close` was called: the engine takes no more requests. */
 export class EngineClosedError extends Error {
   override name = 'EngineClosedError';

@@ -1,10 +1,11 @@
 import type { Sampling } from '../protocol.ts';
+import type { LogitChange } from './logit-change.ts';
 
 /**
  * Penalties as vLLM has them: repetition over prompt and answer (positive logits are divided, negative ones
  * multiplied), presence and frequency over the answer alone.
  */
-export class Penalties {
+export class Penalties implements LogitChange {
   readonly #sampling: Sampling;
   /** Ids of prompt and answer, each once: the only logits that change. */
   readonly #seen = new Set<number>();
@@ -28,7 +29,6 @@ export class Penalties {
     this.#answer.set(id, (this.#answer.get(id) ?? 0) + 1);
   }
 
-  /** Changes one row of logits in place; it is this step's own and the next step overwrites it. */
   apply(logits: Float32Array, offset: number): void {
     const { repetition_penalty, presence_penalty, frequency_penalty } = this.#sampling;
     for (const id of this.#seen) {

@@ -264,8 +264,7 @@ export class Scheduler {
       const sequence = this.#rows[row] as Sequence;
       if (sequence.cancelled) continue;
       try {
-        sequence.penalties?.apply(logits, row * size);
-        const id = this.#sampler.sample(logits, row * size, sequence.request.sampling, sequence.past);
+        const id = sequence.draw(this.#sampler, logits, row * size);
         this.#queue.chargeAnswer(sequence);
         const reason = sequence.accept(id);
         if (reason) this.#end(sequence, reason);

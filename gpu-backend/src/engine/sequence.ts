@@ -1,16 +1,18 @@
 import type { EndReason } from '../protocol.ts';
 import { Detokenizer } from './detokenizer.ts';
-import { Penalties } from './penalties.ts';
+import { ContinuationError } from './errors.ts';
+import { type LogitChange, logitChanges } from './logit-change.ts';
 import type { Lease } from './prefix-cache.ts';
+import type { Sampler } from './sampler.ts';
 import { StopStrings } from './stop-strings.ts';
 import type { TokenPieces } from './token-pieces.ts';
 import type { Generation, GenerationEvents, GenerationRequest } from './types.ts';
 
 /** One generation on its way through queue, prefill and decode. The scheduler moves it; it tells its text. */
 export class Sequence implements Generation {
+  /** What is evaluated before the first draw: the prompt, and the answer so far when one goes on. */
   readonly prompt: Int32Array;
   readonly request: GenerationRequest;
-  readonly penalties: Penalties | undefined;
   /** KV cells that it may come to use: prompt and answer. */
   readonly cells: number;
   readonly tenant: string;
@@ -32,15 +34,21 @@ export class Sequence implements Generation {
   cancelled = false;
   ended = false;
   completionTokens = 0;
+  /** Why the answer was complete before it could go on. */
+  finished: EndReason | undefined;
 
   readonly #events: GenerationEvents;
   readonly #onCancel: () => void;
+  readonly #changes: readonly LogitChange[];
   readonly #stopIds: ReadonlySet<number>;
   readonly #detokenizer: Detokenizer;
   readonly #stopStrings: StopStrings;
   #ids: number[] = [];
 
-  /** @param stopIds all of them, the request's and the model's */
+  /**
+   * @param stopIds all of them, the request's and the model's
+   * @throws ContinuationError
+   */
   constructor(
     request: GenerationRequest,
     events: GenerationEvents,
@@ -50,19 +58,22 @@ export class Sequence implements Generation {
     onCancel: () => void,
   ) {
     this.request = request;
-    this.prompt = request.promptIds;
+    const { promptIds, continueIds } = request;
+    this.prompt = continueIds?.length ? joined(promptIds, continueIds) : promptIds;
     this.cells = cells;
     this.tenant = request.tenant ?? '';
     this.priority = request.priority ?? 0;
     this.deadline = performance.now() + (request.deadlineMs ?? Number.POSITIVE_INFINITY);
-    this.penalties = Penalties.of(request.sampling, request.promptIds);
     this.#events = events;
     this.#onCancel = onCancel;
     this.#stopIds = stopIds;
+    this.#changes = logitChanges(request, stopIds, pieces);
     this.#detokenizer = new Detokenizer(pieces);
     this.#stopStrings = new StopStrings(request.stopStrings);
+    if (continueIds?.length) this.#replay(continueIds);
   }
 
+  /** Of `prompt`, the answer so far included. */
   get promptTokens(): number {
     return this.prompt.length;
   }
@@ -73,32 +84,59 @@ export class Sequence implements Generation {
     this.#onCancel();
   }
 
+  /** The next token, from the row of logits that begins at `offset`. */
+  draw(sampler: Sampler, logits: Float32Array, offset: number): number {
+    for (const change of this.#changes) change.apply(logits, offset);
+    return sampler.sample(logits, offset, this.request.sampling, this.past);
+  }
+
   /** Takes a sampled token and tells its text. @returns why the answer is complete, if it is */
   accept(id: number): EndReason | undefined {
-    this.completionTokens++;
-    if (this.#stopIds.has(id)) {
-      this.#tell(this.#rest(this.#stopStrings.push(this.#detokenizer.flush())));
-      return 'stop';
-    }
-    this.#ids.push(id);
-    this.penalties?.add(id);
-    this.next = id;
-    const shown = this.#stopStrings.push(this.#detokenizer.push(id));
-    const isLast = this.promptTokens + this.completionTokens >= this.cells;
-    if (shown.found || !isLast) {
-      this.#tell(shown.text);
-      return shown.found ? 'stop' : undefined;
-    }
-    const tail = this.#stopStrings.push(this.#detokenizer.flush());
-    this.#tell(shown.text + this.#rest(tail));
-    return tail.found ? 'stop' : 'length';
+    const { text, reason } = this.#take(id);
+    this.#tell(text);
+    return reason;
   }
 
   end(reason: EndReason, error?: Error): void {
     this.ended = true;
-    const { promptTokens, completionTokens } = this;
-    const cachedTokens = this.lease?.cached ?? 0;
-    this.#events.onEnd({ reason, promptTokens, completionTokens, cachedTokens, ...(error && { error }) });
+    const { completionTokens } = this;
+    const promptTokens = this.request.promptIds.length;
+    const cachedTokens = Math.min(this.lease?.cached ?? 0, promptTokens);
+    const rest = this.#ids.length > 0 && { ids: this.#ids };
+    const counts = { promptTokens, completionTokens, cachedTokens };
+    this.#events.onEnd({ reason, ...counts, ...rest, ...(error && { error }) });
+  }
+
+  /** Everything that a token changes. @returns the text that it lets go */
+  #take(id: number): { text: string; reason?: EndReason } {
+    this.completionTokens++;
+    this.#ids.push(id);
+    if (this.#stopIds.has(id)) {
+      return { text: this.#rest(this.#stopStrings.push(this.#detokenizer.flush())), reason: 'stop' };
+    }
+    for (const change of this.#changes) change.add(id);
+    this.next = id;
+    const shown = this.#stopStrings.push(this.#detokenizer.push(id));
+    if (shown.found) return { text: shown.text, reason: 'stop' };
+    if (this.request.promptIds.length + this.completionTokens < this.cells) return { text: shown.text };
+    const tail = this.#stopStrings.push(this.#detokenizer.flush());
+    return { text: shown.text + this.#rest(tail), reason: tail.found ? 'stop' : 'length' };
+  }
+
+  #replay(ids: readonly number[]): void {
+    let shown = '';
+    for (const id of ids) {
+      if (this.finished) {
+        throw new ContinuationError(
+          `the answer ended after ${this.completionTokens} of ${ids.length} tokens`,
+        );
+      }
+      const { text, reason } = this.#take(id);
+      shown += text;
+      this.finished = reason;
+    }
+    this.#ids = [];
+    this.#events.onContinued?.(shown);
   }
 
   #rest(shown: { text: string; found: boolean }): string {
@@ -111,4 +149,11 @@ export class Sequence implements Generation {
     this.#ids = [];
     this.#events.onText(text, ids, this.completionTokens);
   }
+}
+
+function joined(prompt: Int32Array, answer: readonly number[]): Int32Array {
+  const ids = new Int32Array(prompt.length + answer.length);
+  ids.set(prompt);
+  ids.set(answer, prompt.length);
+  return ids;
 }

@@ -35,6 +35,13 @@ export interface GenerationRequest {
   priority?: number;
   /** Milliseconds from now after which it ends with reason `deadline`, wherever it stands. */
   deadlineMs?: number;
+  /** No stop id before so many tokens. */
+  minTokens?: number;
+  /**
+   * The answer so far. All state is replayed over it, and the next token is drawn at the position after it; none
+   * of it is told again, all of it counts in positions, `completionTokens` and `maxTokens`.
+   */
+  continueIds?: readonly number[];
 }
 
 export interface GenerationEnd {
@@ -43,6 +50,8 @@ export interface GenerationEnd {
   completionTokens: number;
   /** Prompt tokens whose KV was there already. */
   cachedTokens?: number;
+  /** Tokens since the last `onText`, none of which has text to show. Absent when there are none. */
+  ids?: readonly number[];
   /** Set when reason is `error`. */
   error?: Error;
 }
@@ -51,11 +60,14 @@ export interface GenerationEnd {
 export interface GenerationEvents {
   /**
    * Text that is safe to show: whole characters, no part of a stop string.
-   * @param ids tokens since the last call; their text may have been held back until now
+   * @param ids tokens since the last call; their text may have been held back until now. All `ids` told one after
+   * the other are all tokens of the answer, the one that stopped it included
    * @param position tokens generated so far, `ids` included
    */
   onText(text: string, ids: readonly number[], position: number): void;
   onEnd(end: GenerationEnd): void;
+  /** With `continueIds`: the text that was shown for them, once, before anything else. */
+  onContinued?(text: string): void;
 }
 
 export interface Generation {
@@ -101,7 +113,10 @@ export interface Engine {
   readonly stats: EngineStats;
   /** Token ids of a prompt. No text segment can yield bos, eos or a marker. */
   tokenize(segments: readonly Segment[]): Int32Array;
-  /** Throws PromptTooLongError, QueueFullError, EngineClosedError; everything later is told through `events`. */
+  /**
+   * Throws PromptTooLongError, ContinuationError, UnknownTokenError, QueueFullError, EngineClosedError; everything
+   * later is told through `events`.
+   */
   generate(request: GenerationRequest, events: GenerationEvents): Generation;
   close(): Promise<void>;
 }

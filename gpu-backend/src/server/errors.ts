@@ -1,5 +1,11 @@
 /** Every error that leaves the node, in one place: rich in the log, vague on the wire. */
-import { EngineClosedError, PromptTooLongError, QueueFullError } from '../engine/errors.ts';
+import {
+  ContinuationError,
+  EngineClosedError,
+  PromptTooLongError,
+  QueueFullError,
+  UnknownTokenError,
+} from '../engine/errors.ts';
 import type { GenerationEnd } from '../engine/types.ts';
 import type { ErrorBody } from '../protocol.ts';
 
@@ -58,6 +64,14 @@ export function toApiError(thrown: unknown): ApiError {
       headers: { 'retry-after': String(seconds) },
       cause: thrown,
     });
+  }
+  if (thrown instanceof UnknownTokenError) {
+    const param = 'sampling.logit_bias';
+    return new ApiError(400, `${param}: ${thrown.message}.`, { param, code: 'invalid_value', cause: thrown });
+  }
+  if (thrown instanceof ContinuationError) {
+    const init = { param: 'continue_ids', code: 'invalid_value', cause: thrown };
+    return new ApiError(400, `These ids are no beginning of an answer: ${thrown.message}.`, init);
   }
   if (thrown instanceof EngineClosedError) return unavailable('draining');
   return new ApiError(500, 'The node failed to process the request.', {

@@ -34,13 +34,14 @@ export class EventStream implements GenerationSink {
     frames: Frames,
     options: EventStreamOptions,
     onSlowReader: () => void,
+    goesOn = false,
   ) {
     this.#response = response;
     this.#frames = frames;
     this.#options = options;
     this.#onSlowReader = onSlowReader;
     // Waits for the first text: a client that gets the role alone would see an answer begin that has not.
-    this.#pending = frames.role();
+    this.#pending = goesOn ? '' : frames.role();
     this.#ping = setTimeout(this.#sendPing, options.pingMs);
     response.on('close', () => clearTimeout(this.#ping));
   }
@@ -64,7 +65,7 @@ export class EventStream implements GenerationSink {
 
   onEnd(end: GenerationEnd, usage: NodeUsage, cause: CancelCause | undefined): void {
     if (end.reason === 'stop' || end.reason === 'length') {
-      this.#pending += this.#frames.finish(end.reason satisfies FinishReason, usage);
+      this.#pending += this.#frames.finish(end.reason satisfies FinishReason, usage, end.ids);
     } else {
       // An answer that has not begun does not begin now.
       if (!this.#hasText) this.#pending = '';

@@ -54,19 +54,18 @@ export class Frames {
   }
 
   text(text: string, ids: readonly number[], position: number): string {
-    const idLine = ids.length === 0 ? '' : `\n: ids ${ids.length === 1 ? ids[0] : ids.join(',')}`;
-    return `id: ${position}${idLine}${this.#beforeText}${JSON.stringify(text)}${this.#afterText}`;
+    return `id: ${position}${idsComment(ids)}${this.#beforeText}${JSON.stringify(text)}${this.#afterText}`;
   }
 
   /** The end of a good answer: finish event, usage event if asked for, `: usage` and `[DONE]`. */
-  finish(reason: FinishReason, usage: NodeUsage): string {
+  finish(reason: FinishReason, usage: NodeUsage, ids: readonly number[] = []): string {
     const position = usage.completion_tokens;
     const empty = this.#events.object === 'chat.completion' ? '"delta":{}' : '"text":""';
     const choices = `[{"index":0,${empty},"logprobs":null,"finish_reason":"${reason}"}]`;
     const usageEvent = this.#events.include_usage
       ? this.#event(position, `[],"usage":${JSON.stringify(clientUsage(usage))}`)
       : '';
-    return `${this.#event(position, choices + this.#usageNull)}${usageEvent}${usageComment(usage)}data: [DONE]\n\n`;
+    return `${this.#event(position, choices + this.#usageNull, ids)}${usageEvent}${usageComment(usage)}data: [DONE]\n\n`;
   }
 
   /** The end of an answer that failed: no `finish_reason`, no `[DONE]`. */
@@ -74,9 +73,13 @@ export class Frames {
     return `${usageComment(usage)}data: ${JSON.stringify(error)}\n\n`;
   }
 
-  #event(position: number, afterChoices: string): string {
-    return `id: ${position}\ndata: ${this.#head}${afterChoices}}\n\n`;
+  #event(position: number, afterChoices: string, ids: readonly number[] = []): string {
+    return `id: ${position}${idsComment(ids)}\ndata: ${this.#head}${afterChoices}}\n\n`;
   }
+}
+
+function idsComment(ids: readonly number[]): string {
+  return ids.length === 0 ? '' : `\n: ids ${ids.length === 1 ? ids[0] : ids.join(',')}`;
 }
 
 const usageComment = (usage: NodeUsage) => `: usage ${JSON.stringify(usage)}\n`;

@@ -31,10 +31,13 @@ export function generate(state: NodeState) {
     };
 
     if (events.stream) {
-      const stream = new EventStream(outgoing, new Frames(events, fingerprint), state.stream, () => {
+      const frames = new Frames(events, fingerprint);
+      const onSlowReader = () => {
         running.cancel('slow_reader');
         outgoing.destroy();
-      });
+      };
+      const goesOn = request.continue_ids !== undefined;
+      const stream = new EventStream(outgoing, frames, state.stream, onSlowReader, goesOn);
       const running = run(stream);
       stream.open(c.get('requestId'));
       return RESPONSE_ALREADY_SENT;
@@ -107,6 +110,8 @@ function engineRequest(engine: Engine, request: GenerateRequest): GenerationRequ
     ...(request.tenant === undefined ? {} : { tenant: request.tenant }),
     ...(request.priority === undefined ? {} : { priority: request.priority }),
     ...(request.deadline_ms === undefined ? {} : { deadlineMs: request.deadline_ms }),
+    ...(request.min_tokens !== undefined && { minTokens: request.min_tokens }),
+    ...(request.continue_ids && { continueIds: request.continue_ids }),
   };
 }
 

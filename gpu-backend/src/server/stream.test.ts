@@ -128,6 +128,32 @@ test('tokens without text are told by their ids', async () => {
   expect(answer.text).toContain('id: 2\n: ids 4\ndata: ');
 });
 
+test('ids without text at the end come with the finish event', async () => {
+  const { answer, generation } = await start({ events: { include_usage: true } });
+  generation.text('早', 4);
+  generation.end('stop', undefined, [5, 2]);
+  await answer.ended;
+  expect(answer.text).toMatch(
+    /\nid: 3\n: ids 5,2\ndata: .*"finish_reason":"stop".*\n\nid: 3\ndata: .*"completion_tokens":3/,
+  );
+  const told = [...answer.text.matchAll(/^: ids (.*)$/gm)].flatMap(([, ids]) => ids?.split(','));
+  expect(told).toEqual(['4', '5', '2']);
+});
+
+test('a continued answer has no role event, and goes on counting', async () => {
+  for (const continue_ids of [[], [4, 4]]) {
+    const { answer, generation } = await start({ continue_ids });
+    generation.text('早', 5);
+    generation.end('stop', undefined, [2]);
+    await answer.ended;
+    expect(answer.text).not.toContain('"role"');
+    expect(answer.text.startsWith(`id: ${continue_ids.length + 1}\n: ids 5\ndata: `)).toBe(true);
+    expect(answer.text).toContain(
+      `: usage {"prompt_tokens":3,"completion_tokens":${continue_ids.length + 2},`,
+    );
+  }
+});
+
 test('an error after the start: usage and an error event, no finish_reason, no [DONE]', async () => {
   const { answer, generation, logged } = await start();
   generation.text('半', 8);

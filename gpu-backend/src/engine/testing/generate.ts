@@ -19,7 +19,10 @@ export const greedy: Sampling = {
 
 export interface Answer extends GenerationEnd {
   text: string;
+  /** All that were told, also at the end. */
   ids: number[];
+  /** What was shown for `continueIds`. */
+  continued: string;
   events: { text: string; ids: readonly number[]; position: number }[];
 }
 
@@ -32,6 +35,7 @@ export function start(
   onText?: (answer: Answer, generation: Generation) => void,
 ): Running {
   const events: Answer['events'] = [];
+  let continued = '';
   let settle: (answer: Answer) => void;
   const answer = new Promise<Answer>((resolve) => {
     settle = resolve;
@@ -39,7 +43,8 @@ export function start(
   const gathered = (end: GenerationEnd): Answer => ({
     ...end,
     text: events.map(({ text }) => text).join(''),
-    ids: events.flatMap(({ ids }) => [...ids]),
+    ids: [...events.flatMap(({ ids }) => [...ids]), ...(end.ids ?? [])],
+    continued,
     events,
   });
   const whole = {
@@ -55,6 +60,9 @@ export function start(
       events.push({ text, ids, position });
       const { promptTokens } = generation;
       onText?.(gathered({ reason: 'length', promptTokens, completionTokens: position }), generation);
+    },
+    onContinued(text) {
+      continued = text;
     },
     onEnd: (end) => settle(gathered(end)),
   });

@@ -18,7 +18,7 @@ import type { Segment } from '../../protocol.ts';
 export class ScriptedGeneration implements Generation {
   readonly request: GenerationRequest;
   readonly promptTokens: number;
-  completionTokens = 0;
+  completionTokens: number;
   cancelled = false;
   readonly #events: GenerationEvents;
   readonly #onEnd: () => void;
@@ -26,6 +26,7 @@ export class ScriptedGeneration implements Generation {
   constructor(request: GenerationRequest, events: GenerationEvents, onEnd: () => void) {
     this.request = request;
     this.promptTokens = request.promptIds.length;
+    this.completionTokens = request.continueIds?.length ?? 0;
     this.#events = events;
     this.#onEnd = onEnd;
   }
@@ -35,10 +36,13 @@ export class ScriptedGeneration implements Generation {
     this.#events.onText(text, ids, this.completionTokens);
   }
 
-  end(reason: GenerationEnd['reason'], error?: Error): void {
+  /** @param ids tokens without text at the end */
+  end(reason: GenerationEnd['reason'], error?: Error, ids: readonly number[] = []): void {
     this.#onEnd();
+    this.completionTokens += ids.length;
     const { promptTokens, completionTokens } = this;
-    this.#events.onEnd({ reason, promptTokens, completionTokens, ...(error ? { error } : {}) });
+    const rest = ids.length > 0 && { ids };
+    this.#events.onEnd({ reason, promptTokens, completionTokens, ...rest, ...(error && { error }) });
   }
 
   cancel(): void {

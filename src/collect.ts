@@ -11,7 +11,7 @@ import { Answer } from './answer.ts';
 import { ClientStream } from './client-stream.ts';
 import { EdgeError, errorBody, type Problem } from './errors.ts';
 import { isPing } from './event-bytes.ts';
-import type { Exchange } from './exchange.ts';
+import { type Exchange, problemOf } from './exchange.ts';
 import type { Leg } from './leg.ts';
 import { meter } from './meter.ts';
 
@@ -44,7 +44,7 @@ export async function collect(exchange: Exchange, first: Leg): Promise<Response>
 
 /** The body, or why there is none. Metered either way. */
 async function gather(exchange: Exchange, first: Leg): Promise<string | Problem> {
-  const { call, answer, left, another } = exchange;
+  const { call, answer, another } = exchange;
   let leg = first;
   for (;;) {
     const told = exchange.retell?.();
@@ -55,16 +55,15 @@ async function gather(exchange: Exchange, first: Leg): Promise<string | Problem>
       body.add(events);
     }
     const whole = leg.end === 'done' && body.whole;
-    const late = !whole && leg.late;
-    const next = whole || late ? undefined : await another(leg);
+    const next = whole ? undefined : await another(leg);
     if (next) {
       leg = next;
       continue;
     }
-    call.waitUntil(meter(call, { ...answer, stream: false, firstEventAt, leg }));
     const problem: Problem | undefined = whole
       ? undefined
-      : { kind: late ? 'deadline_exceeded' : left.signal.aborted ? 'client_gone' : 'node_lost' };
+      : (problemOf(leg, exchange) ?? { kind: 'node_lost' });
+    call.waitUntil(meter(call, { ...answer, stream: false, firstEventAt, leg, problem }));
     await told?.end(problem);
     return problem ?? JSON.stringify(body);
   }

@@ -60,6 +60,8 @@ async function respond(
   const left = new AbortController();
   if (call.client.aborted) left.abort();
   call.client.addEventListener('abort', () => left.abort());
+  const deadlineMs = (Number(call.env.DEADLINE_SECONDS) || defaultDeadlineSeconds) * 1000;
+  setTimeout(() => left.abort(new EdgeError({ kind: 'deadline_exceeded' })), deadlineMs);
   const { shorten } = shape;
   const fields = { prompt: shape.promptField, format: generation.formatField };
   let route = new Route(call, nodes, request, fields, left.signal);
@@ -84,7 +86,7 @@ async function respond(
     left,
     retell: shape.retell,
     async another(lost) {
-      if (left.signal.aborted || lost.wasCancelled) return undefined;
+      if (left.signal.aborted || lost.isFinal) return undefined;
       lost.cancel();
       return await route.open().catch(() => undefined);
     },

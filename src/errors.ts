@@ -30,6 +30,7 @@ export type Problem =
   | { kind: 'overloaded'; retryAfter: number }
   | { kind: 'deadline_exceeded' }
   | { kind: 'client_gone' }
+  | { kind: 'generation_cancelled' }
   | { kind: 'node_lost' }
   | { kind: 'upstream_error' }
   | { kind: 'upstream_misconfigured' }
@@ -46,6 +47,26 @@ export class EdgeError extends Error {
   constructor(problem: Problem, detail?: string) {
     super(detail ?? problem.kind);
     this.problem = problem;
+  }
+}
+
+/** Why a signal was aborted; one that says nothing else speaks of its client. */
+export function whyStopped({ reason }: AbortSignal): Problem {
+  return reason instanceof EdgeError ? reason.problem : { kind: 'client_gone' };
+}
+
+/** What a node's error event says, in the edge's words. */
+export function nodesProblem(code: string | undefined): Problem {
+  switch (code) {
+    case 'generation_cancelled':
+    case 'deadline_exceeded':
+      return { kind: code };
+    case 'node_draining':
+    case 'model_loading':
+    case 'engine_restarting':
+      return { kind: 'node_lost' };
+    default:
+      return { kind: 'upstream_error' };
   }
 }
 
@@ -214,6 +235,8 @@ function wire(problem: Problem): WireError {
       };
     case 'client_gone':
       return { ...badRequest, status: 499, message: 'The client has left.', code: problem.kind };
+    case 'generation_cancelled':
+      return { ...badRequest, status: 499, message: 'The generation was cancelled.', code: problem.kind };
     case 'node_lost':
       return {
         ...serverError,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { closesStream, isPing, readLastWrite, wholeEvents } from './event-bytes.ts';
+import { closesStream, codeOf, failureAt, isPing, readLastWrite, wholeEvents } from './event-bytes.ts';
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
@@ -43,34 +43,47 @@ describe('readLastWrite', () => {
   const usage = { prompt_tokens: 3, completion_tokens: 5, reason: 'stop' };
 
   it('finds the position, and is not fooled by what was said', () => {
-    expect(readLastWrite(bytes(text))).toEqual({
-      usage: undefined,
-      position: 4,
-      failed: false,
-      cancelled: false,
-    });
+    expect(readLastWrite(bytes(text))).toEqual({ usage: undefined, position: 4 });
   });
 
   it('finds the usage of a good end', () => {
     const end = `${text}id: 5\ndata: {"x":1}\n\n: usage ${JSON.stringify(usage)}\ndata: [DONE]\n\n`;
-    expect(readLastWrite(bytes(end))).toEqual({ usage, position: 5, failed: false, cancelled: false });
-  });
-
-  it('knows an error by the last event', () => {
-    const end = `: usage ${JSON.stringify({ ...usage, reason: 'error' })}\ndata: {"error":{"message":"x"}}\n\n`;
-    expect(readLastWrite(bytes(end))).toMatchObject({ usage: { reason: 'error' }, failed: true });
-    expect(readLastWrite(bytes(end + text))).toMatchObject({ failed: false });
-  });
-
-  it('knows an answer that somebody had the node stop, whatever was said in it', () => {
-    const stopped = { error: { message: 'x', type: 'x', param: null, code: 'generation_cancelled' } };
-    const end = `: usage ${JSON.stringify(usage)}\ndata: ${JSON.stringify(stopped)}\n\n`;
-    expect(readLastWrite(bytes(text + end))).toMatchObject({ failed: true, cancelled: true });
-    const said = `data: ${JSON.stringify({ x: '"code":"generation_cancelled"' })}\n\n`;
-    expect(readLastWrite(bytes(said))).toMatchObject({ failed: false, cancelled: false });
+    expect(readLastWrite(bytes(end))).toEqual({ usage, position: 5 });
   });
 
   it.each(['{', '{"prompt_tokens":"3"}', 'null', ''])('takes no usage from %j', (json) => {
     expect(readLastWrite(bytes(`: usage ${json}\ndata: [DONE]\n\n`)).usage).toBeUndefined();
+  });
+});
+
+describe('failureAt', () => {
+  const text = 'id: 4\n: ids 9\ndata: {"choices":[{"delta":{"content":"\\n\\ndata: {\\"error\\":{}}"}}]}\n\n';
+  const usage = ': usage {"prompt_tokens":3,"completion_tokens":5,"reason":"error"}\n';
+  const failure = (code: unknown) =>
+    `${usage}data: ${JSON.stringify({ error: { message: 'x "code":"y"', type: 'x', param: null, code } })}\n\n`;
+
+  it.each(['', text])('finds the error event after %j, with its usage', (before) => {
+    const all = bytes(before + failure('internal_error'));
+    expect(failureAt(all)).toBe(bytes(before).length);
+    expect(codeOf(all.subarray(failureAt(all)))).toBe('internal_error');
+  });
+
+  it('knows no code where there is none', () => {
+    expect(codeOf(bytes(failure(null)))).toBeUndefined();
+    expect(codeOf(bytes(failure('a b')))).toBeUndefined();
+    expect(codeOf(bytes(failure(7)))).toBeUndefined();
+  });
+
+  it.each([
+    '',
+    '\n\n',
+    ': ping\n\n',
+    text,
+    failure('x') + text,
+    'data: {"usage":{"x":{}}}\n\n',
+    `${usage}data: [DONE]\n\n`,
+    'data: {"choices":[],"error":{"x":1}}\n\n',
+  ])('finds none at the end of %j', (events) => {
+    expect(failureAt(bytes(events))).toBe(-1);
   });
 });

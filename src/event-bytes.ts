@@ -8,6 +8,8 @@ import type { NodeUsage } from 'huozi-gpu-backend/protocol';
 
 const lf = 0x0a;
 const colon = 0x3a;
+const brace = 0x7d;
+const decoder = new TextDecoder();
 const done = new TextEncoder().encode('data: [DONE]\n\n');
 const pingLength = ': ping\n\n'.length;
 
@@ -23,6 +25,23 @@ export function wholeEvents(bytes: Uint8Array): number {
 export function closesStream(bytes: Uint8Array): boolean {
   const start = bytes.length - done.length;
   return start >= 0 && done.every((byte, at) => bytes[start + at] === byte);
+}
+
+/**
+ * Where the error event begins that ends these whole events, or −1. Looks at two bytes of almost every write: of the
+ * events of an answer only those of its end, as the usage, close two objects at once.
+ */
+export function failureAt(bytes: Uint8Array): number {
+  const end = bytes.length - '}}\n\n'.length;
+  if (end < 0 || bytes[end] !== brace || bytes[end + 1] !== brace) return -1;
+  const start = wholeEvents(bytes.subarray(0, bytes.length - 2));
+  const event = decoder.decode(bytes.subarray(start));
+  return /^data: \{"error":/m.test(event) ? start : -1;
+}
+
+/** The code of an error event; undefined when it has none that could be known. */
+export function codeOf(event: Uint8Array): string | undefined {
+  return /"code":"(\w{1,64})"/.exec(decoder.decode(event))?.[1];
 }
 
 export function isPing(bytes: Uint8Array): boolean {
@@ -41,24 +60,16 @@ export interface LastWrite {
   usage: NodeUsage | undefined;
   /** Tokens generated so far, by the last `id:` line. */
   position: number;
-  /** Whether its last event is an error. */
-  failed: boolean;
-  /** Whether that error says that somebody had the node stop. */
-  cancelled: boolean;
 }
 
 /** Once a stream, at its end. */
 export function readLastWrite(bytes: Uint8Array): LastWrite {
-  const lines = new TextDecoder().decode(bytes).split('\n');
+  const lines = decoder.decode(bytes).split('\n');
   const usage = lines.findLast((line) => line.startsWith(': usage '));
   const id = lines.findLast((line) => line.startsWith('id: '));
-  const data = lines.findLast((line) => line.startsWith('data: '));
-  const failed = data?.startsWith('data: {"error":') ?? false;
   return {
     usage: usage === undefined ? undefined : parseUsage(usage.slice(': usage '.length)),
     position: Number(id?.slice('id: '.length)) || 0,
-    failed,
-    cancelled: failed && data!.includes('"code":"generation_cancelled"'),
   };
 }
 

@@ -1,5 +1,5 @@
 import type { Call } from './call.ts';
-import type { Problem } from './errors.ts';
+import { type Problem, whyStopped } from './errors.ts';
 import type { Leg } from './leg.ts';
 import type { Reservation } from './limits/reservation.ts';
 
@@ -7,12 +7,21 @@ import type { Reservation } from './limits/reservation.ts';
 export interface Exchange {
   call: Call;
   answer: { id: string; model: string; reservation: Reservation };
-  /** Aborts when the client has left; whoever notices aborts it. Every leg then stops its node. */
+  /**
+   * Aborts when the client has left, or with an EdgeError when the answer must end for another reason; whoever notices
+   * aborts it. Every leg then stops its node.
+   */
   left: AbortController;
   /** Puts another node in the place of one that was lost; undefined when there is none, or nobody to answer. */
   another: (lost: Leg) => Promise<Leg | undefined>;
   /** For answers that are not told in the node's own events. A new one for each time that an answer starts over. */
   retell: (() => Retelling) | undefined;
+}
+
+/** Why an answer whose last leg has ended is not whole. */
+export function problemOf(leg: Leg, { left }: Exchange): Problem | undefined {
+  if (leg.end === 'done') return undefined;
+  return left.signal.aborted ? whyStopped(left.signal) : leg.problem;
 }
 
 /** One answer, told to the client in other words than the node's. */

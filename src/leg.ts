@@ -3,12 +3,22 @@
  * long as nothing goes wrong.
  */
 import type { NodeUsage } from 'huozi-gpu-backend/protocol';
-import { closesStream, isPing, join, type LastWrite, readLastWrite, wholeEvents } from './event-bytes.ts';
+import { nodesProblem, type Problem } from './errors.ts';
+import {
+  closesStream,
+  codeOf,
+  failureAt,
+  isPing,
+  join,
+  type LastWrite,
+  readLastWrite,
+  wholeEvents,
+} from './event-bytes.ts';
 import { cancel, type NodeAddress } from './node-api.ts';
 
 /**
  * - done: `[DONE]` came
- * - failed: the node wrote an error event and ended
+ * - failed: the node wrote an error event, which stays here: `problem` is what a client may know of it
  * - lost: the bytes stopped (reset, cut body, clean end without `[DONE]`, silence), which looks alike from here
  */
 export type LegEnd = 'done' | 'failed' | 'lost';
@@ -33,6 +43,7 @@ export class Leg {
   #last: Uint8Array | undefined;
   #cancelled: Promise<NodeUsage | undefined> | undefined;
   #end: LegEnd | undefined;
+  #problem: Problem = { kind: 'node_lost' };
 
   /** @param abort ends the fetch that `body` comes from */
   constructor(
@@ -66,14 +77,15 @@ export class Leg {
     return this.#end ?? 'lost';
   }
 
-  /** Whether somebody else than us had the node stop it. It must not be started over elsewhere. */
-  get wasCancelled(): boolean {
-    return this.#end === 'failed' && this.#lastWrite().cancelled;
+  /** Why it did not end in `[DONE]`, once it has ended. */
+  get problem(): Problem | undefined {
+    return this.#end === 'done' ? undefined : this.#problem;
   }
 
-  /** Whether the node gave it up at its deadline: no other node has more time. */
-  get late(): boolean {
-    return this.#lastWrite().usage?.reason === 'deadline';
+  /** Whether another node would be asked to do what must not be done, or what has failed on its own account. */
+  get isFinal(): boolean {
+    const { kind } = this.#problem;
+    return kind === 'generation_cancelled' || kind === 'deadline_exceeded';
   }
 
   /** Stops the node: its sequence is free at the next step. */
@@ -110,7 +122,7 @@ export class Leg {
 
   #take(bytes: Uint8Array | undefined): Uint8Array | undefined {
     if (!bytes) {
-      this.#close(this.#lastWrite().failed ? 'failed' : 'lost');
+      this.#close('lost');
       return undefined;
     }
     const all = this.#incomplete ? join(this.#incomplete, bytes) : bytes;
@@ -124,19 +136,21 @@ export class Leg {
     const events = end === all.length ? all : all.subarray(0, end);
     if (!isPing(events)) this.#last = events;
     if (closesStream(events)) this.#close('done');
-    return events;
+    const failure = failureAt(events);
+    if (failure < 0) return events;
+    this.#problem = nodesProblem(codeOf(events.subarray(failure)));
+    this.#close('failed');
+    return failure > 0 ? events.subarray(0, failure) : undefined;
   }
 
   #close(end: LegEnd): void {
     this.#end = end;
     clearInterval(this.#silence);
-    // After `[DONE]` only the end of the body is left; reading it leaves the connection fit for the next request.
-    if (end === 'done') void this.#next().then((more) => more && this.#abort.abort());
+    // After that only the end of the body is left; reading it leaves the connection fit for the next request.
+    if (end !== 'lost') void this.#next().then((more) => more && this.#abort.abort());
   }
 
   #lastWrite(): LastWrite {
-    return this.#last
-      ? readLastWrite(this.#last)
-      : { usage: undefined, position: 0, failed: false, cancelled: false };
+    return this.#last ? readLastWrite(this.#last) : { usage: undefined, position: 0 };
   }
 }

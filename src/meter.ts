@@ -21,7 +21,12 @@ export interface Answered {
 /** Settles once the leg's usage is known, which may take a question to the node. */
 export async function meter(
   call: Call,
-  { leg, firstEventAt, ...answer }: Answered & { leg: Leg; firstEventAt: number | undefined },
+  {
+    leg,
+    firstEventAt,
+    problem,
+    ...answer
+  }: Answered & { leg: Leg; firstEventAt: number | undefined; problem: Problem | undefined },
 ): Promise<void> {
   const endedAt = Date.now();
   const { usage, source } = await leg.usage();
@@ -29,7 +34,7 @@ export async function meter(
     usage,
     node: leg.node.url,
     source,
-    failed: leg.end !== 'done' && usage.reason !== 'cancelled',
+    failed: problem !== undefined && !isWanted(problem),
     ttftMs: firstEventAt === undefined ? undefined : firstEventAt - call.startedAt,
     durationMs: endedAt - call.startedAt,
   });
@@ -50,10 +55,15 @@ export async function meterFailure(
     },
     node: null,
     source: usage ? 'node' : 'counted',
-    failed: problem?.kind !== 'client_gone',
+    failed: !problem || !isWanted(problem),
     ttftMs: undefined,
     durationMs: endedAt - call.startedAt,
   });
+}
+
+/** Ended by those for whom it was. */
+function isWanted({ kind }: Problem): boolean {
+  return kind === 'client_gone' || kind === 'generation_cancelled';
 }
 
 interface End {

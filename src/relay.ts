@@ -7,7 +7,7 @@
 import { ClientStream } from './client-stream.ts';
 import { errorEvent, type Problem } from './errors.ts';
 import { isPing } from './event-bytes.ts';
-import type { Exchange } from './exchange.ts';
+import { type Exchange, problemOf } from './exchange.ts';
 import type { Leg } from './leg.ts';
 import { meter } from './meter.ts';
 
@@ -32,7 +32,8 @@ async function pump(exchange: Exchange, first: Leg, client: ClientStream): Promi
   let metered: Promise<void> | undefined;
   const told = exchange.retell?.();
   if (told) client.write(encoder.encode(told.begin()));
-  const meterLeg = () => meter(exchange.call, { ...exchange.answer, stream: true, firstEventAt, leg });
+  const meterLeg = (problem?: Problem) =>
+    meter(exchange.call, { ...exchange.answer, stream: true, firstEventAt, leg, problem });
   for (;;) {
     for (let events = await leg.read(); events; events = await leg.read()) {
       if (firstEventAt === undefined && !isPing(events)) firstEventAt = Date.now();
@@ -46,15 +47,9 @@ async function pump(exchange: Exchange, first: Leg, client: ClientStream): Promi
     if (!next) break;
     leg = next;
   }
-  if (told) client.write(encoder.encode(await told.end(problemOf(leg, exchange))));
-  else if (leg.end === 'lost') client.write(encoder.encode(errorEvent({ kind: 'node_lost' })));
+  const problem = problemOf(leg, exchange);
+  if (told) client.write(encoder.encode(await told.end(problem)));
+  else if (problem) client.write(encoder.encode(errorEvent(problem)));
   await client.end();
-  await (metered ?? meterLeg());
-}
-
-function problemOf(leg: Leg, { left }: Exchange): Problem | undefined {
-  if (leg.end === 'done') return undefined;
-  if (left.signal.aborted) return { kind: 'client_gone' };
-  if (leg.late) return { kind: 'deadline_exceeded' };
-  return { kind: leg.end === 'lost' ? 'node_lost' : 'upstream_error' };
+  await (metered ?? meterLeg(problem));
 }

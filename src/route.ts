@@ -4,7 +4,7 @@
  */
 import type { ErrorBody, GenerateRequest, NodeUsage } from 'huozi-gpu-backend/protocol';
 import type { Call } from './call.ts';
-import { EdgeError, type Problem } from './errors.ts';
+import { EdgeError, type Problem, whyStopped } from './errors.ts';
 import { Leg } from './leg.ts';
 import { log } from './log.ts';
 import { cancel, generate } from './node-api.ts';
@@ -84,7 +84,7 @@ export class Route {
       }
       abort.abort();
     };
-    if (this.#left.aborted) throw new EdgeError({ kind: 'client_gone' });
+    if (this.#left.aborted) throw new EdgeError(whyStopped(this.#left));
     this.#left.addEventListener('abort', leave);
     const deadline = setTimeout(() => abort.abort(), acceptDeadlineMs);
     try {
@@ -94,7 +94,7 @@ export class Route {
       return leg;
     } catch (error) {
       if (error instanceof EdgeError) throw error;
-      if (this.#left.aborted) throw new EdgeError({ kind: 'client_gone' });
+      if (this.#left.aborted) throw new EdgeError(whyStopped(this.#left));
       // It may have accepted without our hearing of it.
       this.#call.waitUntil(cancel(node, this.#id));
       return { kind: 'no_node_available', retryAfter: 5 };

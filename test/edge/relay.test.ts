@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { chat, edgeBeforeNode, until, withoutPings } from './edge.ts';
+import { chat, edgeBeforeNode, startEdge, until, withoutPings } from './edge.ts';
 import { accept, type Generation, streamOf, textEvent } from './scripted-node.ts';
 
 const { node, edge } = edgeBeforeNode();
@@ -137,16 +137,58 @@ describe('a node that is lost', () => {
   });
 });
 
-it("passes a node's own error on, and ends there", async () => {
-  const failure =
-    ': usage {"prompt_tokens":5,"completion_tokens":1,"reason":"error"}\ndata: {"error":{"message":"The node failed.","type":"server_error","param":null,"code":"internal_error"}}\n\n';
-  node.script = (generation) => {
-    accept(generation);
-    generation.response.end(textEvent(generation.request, 1, '一') + failure);
-  };
-  expect(await streamed()).toBe(textEvent(lastRequest(), 1, '一') + failure);
-  const [line] = await edge.metered(lastRequest().events.id);
-  expect(line).toMatchObject({ source: 'stream', completion_tokens: 1, reason: 'error' });
+describe("a node's own error", () => {
+  const failure = (code: string | null, reason: string) =>
+    `: usage {"prompt_tokens":5,"completion_tokens":1,"reason":"${reason}"}\ndata: {"error":{"message":"SECRET","type":"SECRET","param":"SECRET","code":${JSON.stringify(code)}}}\n\n`;
+  const told = (text: string) => JSON.parse(text.slice(text.lastIndexOf('data: ') + 6)).error;
+
+  it.each([
+    ['internal_error', 'upstream_error'],
+    ['SECRET', 'upstream_error'],
+    [null, 'upstream_error'],
+    ['node_draining', 'node_lost'],
+    ['deadline_exceeded', 'deadline_exceeded'],
+    ['generation_cancelled', 'generation_cancelled'],
+  ])('%j reaches the client in the words of the edge, as %s', async (code, expected) => {
+    for (const together of [true, false]) {
+      node.script = async (generation) => {
+        accept(generation);
+        generation.response.write(
+          textEvent(generation.request, 1, '一') + (together ? failure(code, 'error') : ''),
+        );
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        generation.response.end(together ? '' : failure(code, 'error'));
+      };
+      const text = await streamed();
+      const said = textEvent(lastRequest(), 1, '一');
+      expect(text.startsWith(said)).toBe(true);
+      expect(text.slice(said.length)).toMatch(/^data: \{"error":.*\}\n\n$/);
+      expect(text).not.toContain('SECRET');
+      expect(told(text)).toMatchObject({ code: expected, param: null });
+      const [line] = await edge.metered(lastRequest().events.id);
+      expect(line).toMatchObject({ source: 'stream', completion_tokens: 1, reason: 'error' });
+    }
+  });
+});
+
+describe.each([true, false])('an answer that takes too long (stream: %s)', (stream) => {
+  it('is ended, says so, and its node is told', async () => {
+    const hurried = await startEdge([node], [node.url], { bindings: { DEADLINE_SECONDS: '1' } });
+    try {
+      node.script = (generation) => {
+        accept(generation);
+        generation.response.write(textEvent(generation.request, 1, '一'));
+      };
+      const text = await (await hurried.post(chat({ stream }))).text();
+      if (stream) expect(text).toContain(textEvent(lastRequest(), 1, '一'));
+      expect(JSON.parse(text.slice(text.lastIndexOf('{"error"'))).error.code).toBe('deadline_exceeded');
+      await until(() => node.cancelled.includes(lastRequest().events.id));
+      const [line] = await hurried.metered(lastRequest().events.id);
+      expect(line).toMatchObject({ source: 'node', completion_tokens: 3 });
+    } finally {
+      await hurried.stop();
+    }
+  });
 });
 
 it('breaks silence with pings before the first event', async () => {

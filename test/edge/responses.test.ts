@@ -166,7 +166,7 @@ describe('cancel', () => {
       expect(response.status).toBe('cancelled');
       const text = await answered;
       if (stream) expect(eventsOf(text).at(-1)!.response!.status).toBe('cancelled');
-      else expect(JSON.parse(text).error.code).toBe('node_lost');
+      else expect(JSON.parse(text).error.code).toBe('generation_cancelled');
       expect(taken).toHaveLength(1);
       const stored = (await (await call('GET', id)).json()) as ResponseObject;
       expect(stored).toMatchObject({ status: 'cancelled', error: null });

@@ -3,6 +3,7 @@ import { access } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { loadEngine } from './engine/engine.ts';
+import { type PlacementOptions, placementKeys } from './engine/placement.ts';
 import type { EngineOptions } from './engine/types.ts';
 import { type NodeServerOptions, type RunningNode, serveNode } from './server/node.ts';
 
@@ -42,7 +43,7 @@ export class NodeStartError extends Error {
  * ```
  */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
-  const { modelPath, slots, contextTokens, batchTokens, threads, gpuLayers, ...rest } = {
+  const { modelPath, slots, contextTokens, batchTokens, threads, threadsBatch, ...rest } = {
     ...nodeDefaults,
     port: 0,
     log: pino({ level: 'silent' }),
@@ -59,7 +60,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     contextTokens,
     batchTokens,
     ...(threads === undefined ? {} : { threads }),
-    ...(gpuLayers === undefined ? {} : { gpuLayers }),
+    ...(threadsBatch === undefined ? {} : { threadsBatch }),
+    ...placementOf(options),
     ...(maxQueue === undefined ? {} : { maxQueue }),
     ...(maxQueueTokens === undefined ? {} : { maxQueueTokens }),
     ...(prefixCache === undefined ? {} : { prefixCache }),
@@ -73,4 +75,10 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     if (code === 'EACCES') throw new NodeStartError(`not allowed to listen on ${place}`, { cause: error });
     throw error;
   }
+}
+
+function placementOf(options: PlacementOptions): PlacementOptions {
+  return Object.fromEntries(
+    placementKeys.filter((key) => options[key] !== undefined).map((key) => [key, options[key]]),
+  );
 }

@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { GgufError } from '../gguf/errors.ts';
 import { serveRanges } from '../gguf/testing/range-server.ts';
@@ -9,6 +10,7 @@ import { huozi, writeSynthetic } from '../gguf/testing/synthetic.ts';
 import type { Command } from './command.ts';
 import { UsageError } from './command.ts';
 import { inspect } from './inspect.ts';
+import { parsePlacement, placementFlags } from './placement-flags.ts';
 import { plan } from './plan.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'huozi-plan-'));
@@ -63,6 +65,30 @@ test('an explicit placement is planned as asked, whether it fits or not', async 
   expect(tight.would_fit[0].change).toBe('placement');
 });
 
+test('the serve command line that it prints is one that serve reads as the same placement', async () => {
+  const planned = await json(plan, model, '--vram', '12GB,8GB', '--ram', '64GB', '--kv-type', 'q8_0');
+  const { values } = parseArgs({
+    args: planned.serve_args,
+    options: {
+      ...placementFlags,
+      ...(Object.fromEntries(
+        ['model', 'context', 'slots', 'batch'].map((flag) => [flag, { type: 'string' }]),
+      ) as Record<string, { type: 'string' }>),
+    },
+  });
+  expect(parsePlacement(values)).toEqual({
+    gpuLayers: planned.gpu_layers,
+    cpuExpertLayers: planned.cpu_expert_layers,
+    kvTypes: { keys: 'q8_0', values: 'q8_0' },
+    ...(planned.tensor_split && { tensorSplit: planned.tensor_split }),
+  });
+  expect(values).toMatchObject({ model, context: '32768', slots: '8', batch: '512' });
+  const { stdout } = await run(plan, model, '--vram', '12GB,8GB', '--ram', '64GB');
+  expect(stdout).toMatch(
+    /^serve so: huozi-gpu-backend serve --model \S+ --gpu-layers \d+ --cpu-experts \d+ /m,
+  );
+});
+
 test('what does not fit exits with 3 and says what lacks and what would fit', async () => {
   const { code, stdout } = await run(plan, model, '--vram', '8GB', '--ram', '16GB');
   expect(code).toBe(3);
@@ -102,7 +128,9 @@ test('a URL is planned and inspected as the file is', async () => {
   for (const command of [plan, inspect]) {
     const remote = await run(command, url, '--json');
     const local = await run(command, model, '--json');
-    expect(remote.stdout.replaceAll(url, model)).toBe(local.stdout);
+    // What is to be served lies on disk by then, under the URL's last name.
+    const told = remote.stdout.replaceAll(url, model).replace('"huozi-Q4_K_M.gguf"', JSON.stringify(model));
+    expect(told).toBe(local.stdout);
   }
 });
 

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { type NodeOptions, nodeDefaults, startNode } from '../index.ts';
 import { createLog } from '../server/log.ts';
 import { type Command, UsageError, wholeNumber } from './command.ts';
+import { parsePlacement, placementFlags, placementHelp } from './placement-flags.ts';
 
 const defaultPort = 8790;
 const defaultDrainSeconds = 30;
@@ -26,8 +27,8 @@ HUOZI_NODE_TOKEN or from a file; never from the command line, which others can s
   --slots N              sequences that decode at the same time (default ${nodeDefaults.slots})
   --batch N              tokens of one decode step (default ${nodeDefaults.batchTokens})
   --threads N            CPU threads (default: one fewer than the process may use)
-  --gpu-layers N         layers on the GPU (default: all when a GPU library is installed)
-  --max-queue N          requests that may wait; 429 past that (default 256)
+  --threads-batch N      CPU threads of a step of more than one token (default: --threads)
+${placementHelp}  --max-queue N          requests that may wait; 429 past that (default 256)
   --max-queue-tokens N   prompt tokens that may wait (default 8 x context)
   --no-prefix-cache      share no KV cells between requests with equal beginnings
   --drain-timeout N      seconds that running answers get after a signal (default ${defaultDrainSeconds})
@@ -62,7 +63,8 @@ function parse(args: string[]): { options: NodeOptions; drainMs: number } {
       slots: { type: 'string' },
       batch: { type: 'string' },
       threads: { type: 'string' },
-      'gpu-layers': { type: 'string' },
+      'threads-batch': { type: 'string' },
+      ...placementFlags,
       'max-queue': { type: 'string' },
       'max-queue-tokens': { type: 'string' },
       'no-prefix-cache': { type: 'boolean' },
@@ -72,7 +74,14 @@ function parse(args: string[]): { options: NodeOptions; drainMs: number } {
   });
   const level = values['log-level'];
   if (!logLevels.includes(level)) throw new UsageError(`--log-level takes ${logLevels.join(', ')}`);
-  type Numeric = 'context' | 'slots' | 'batch' | 'threads' | 'gpu-layers' | 'max-queue' | 'max-queue-tokens';
+  type Numeric =
+    | 'context'
+    | 'slots'
+    | 'batch'
+    | 'threads'
+    | 'threads-batch'
+    | 'max-queue'
+    | 'max-queue-tokens';
   const number = (option: Numeric, min: number) => {
     const text = values[option];
     return text === undefined ? undefined : wholeNumber(option, text, min);
@@ -85,7 +94,8 @@ function parse(args: string[]): { options: NodeOptions; drainMs: number } {
     slots: number('slots', 1),
     batchTokens: number('batch', 1),
     threads: number('threads', 1),
-    gpuLayers: number('gpu-layers', 0),
+    threadsBatch: number('threads-batch', 1),
+    ...parsePlacement(values),
     maxQueue: number('max-queue', 0),
     maxQueueTokens: number('max-queue-tokens', 0),
     prefixCache: values['no-prefix-cache'] ? false : undefined,

@@ -291,7 +291,7 @@ describe('engine', () => {
 
 describe('model in memory', () => {
   it('is loaded twice without either knowing of the other', async () => {
-    const model = await loadModel(tinyModel, 0);
+    const model = await loadModel(tinyModel);
     const answer = await start(engine, { promptIds: ask(engine, '你好'), maxTokens: 2, ignoreEos: true })
       .answer;
     model.native.free();

@@ -1,9 +1,12 @@
 import { availableParallelism } from 'node:os';
 import { createContext, maxSequences } from '../native/context.ts';
+import { listDevices } from '../native/devices.ts';
 import { loadLibrary } from '../native/library.ts';
+import type { ModelPlacement } from '../native/placement.ts';
 import { ContinuationError, EngineClosedError, PromptTooLongError, UnknownTokenError } from './errors.ts';
 import { loadModel } from './model.ts';
 import { ContextError } from './model-errors.ts';
+import { choosePlacement } from './placement.ts';
 import { Scheduler } from './scheduler.ts';
 import { Sequence } from './sequence.ts';
 import { Tokenizer } from './tokenizer.ts';
@@ -14,21 +17,27 @@ const besideShare = 1 / 4;
 
 /**
  * Loads a model and makes a context for it.
- * @throws ModelFileError, ContextError, NativeLibraryError, NativeMismatchError; RangeError for impossible options
+ * @throws ModelFileError, PlacementError, ContextError, NativeLibraryError, NativeMismatchError; RangeError for impossible options
  */
 export async function loadEngine(options: EngineOptions): Promise<Engine> {
   const { slots, contextTokens, batchTokens } = options;
   const threads = options.threads ?? Math.max(1, availableParallelism() - 1);
+  const threadsBatch = options.threadsBatch ?? threads;
   requireCount('slots', slots, 1, maxSequences);
   requireCount('contextTokens', contextTokens, 2, 2 ** 31 - 1);
   requireCount('batchTokens', batchTokens, slots, 2 ** 20);
   requireCount('threads', threads, 1, 512);
+  requireCount('threadsBatch', threadsBatch, 1, 512);
   const { maxQueue = 256, maxQueueTokens = 8 * contextTokens, prefixCache = true } = options;
   requireCount('maxQueue', maxQueue, 0, 1_000_000);
   requireCount('maxQueueTokens', maxQueueTokens, 0, Number.MAX_SAFE_INTEGER);
 
   const { version, backends, devices } = loadLibrary();
-  const model = await loadModel(options.modelPath, options.gpuLayers ?? -1);
+  let placement: ModelPlacement = { gpuLayers: 0 };
+  const model = await loadModel(options.modelPath, (file) => {
+    placement = choosePlacement(file, options, options, listDevices());
+    return placement;
+  });
   const vocabularySize = model.vocabulary.texts.length;
   const context = await createContext(model.native, vocabularySize, {
     contextTokens,
@@ -36,6 +45,9 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
     sequences: slots,
     outputs: slots,
     threads,
+    threadsBatch,
+    ...(options.kvTypes && { kvTypes: options.kvTypes }),
+    ...(options.flashAttention && { flashAttention: options.flashAttention }),
   });
   if ('failure' in context) {
     model.native.free();
@@ -70,6 +82,13 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
       expertsUsed: model.expertsUsed,
       tokens: { bos, eos, begin, end },
       library: { version, backends, devices },
+      placement: {
+        gpuLayers: placement.gpuLayers,
+        cpuExpertLayers: placement.cpuExpertLayers ?? 0,
+        overridden: model.native.report.overridden,
+        buffers: [...model.native.report.buffers, ...context.report.buffers],
+      },
+      warnings: model.native.report.warnings,
     },
     get stats() {
       return scheduler.stats;

@@ -5,10 +5,12 @@
  */
 import { GgufError } from '../gguf/errors.ts';
 import { type GgufHeader, readHeader } from '../gguf/header.ts';
-import { readModel } from '../gguf/model.ts';
+import { type Model, readModel } from '../gguf/model.ts';
 import { ModelFileError, type ModelFileProblem } from './model-errors.ts';
 
 export interface ModelHeader {
+  /** What the planner needs. */
+  file: Model;
   name: string;
   experts: number;
   expertsUsed: number;
@@ -34,6 +36,7 @@ export async function readModelHeader(path: string): Promise<ModelHeader> {
   if (heads % kvHeads !== 0) throw damaged(`its ${heads} heads cannot share ${kvHeads} KV heads evenly`);
   if (embedding % heads !== 0) throw damaged(`its width ${embedding} does not divide into ${heads} heads`);
   return {
+    file: model,
     name: model.name || 'unnamed',
     experts,
     expertsUsed,

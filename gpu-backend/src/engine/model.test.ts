@@ -14,7 +14,7 @@ const path = join(directory, 'model.gguf');
 afterAll(() => rmSync(directory, { recursive: true }));
 
 async function refusal(file = path): Promise<ModelFileError> {
-  const error = await loadModel(file, 0).then(
+  const error = await loadModel(file).then(
     (model) => {
       model.native.free();
       return undefined;
@@ -88,7 +88,7 @@ const crafted: [string, CraftedModel, ModelFileProblem, RegExp][] = [
 describe('model file', () => {
   it('loads when nothing is wrong with it', async () => {
     writeModel(path);
-    const model = await loadModel(path, 0);
+    const model = await loadModel(path);
     expect(model).toMatchObject({ name: 'crafted', experts: 4, expertsUsed: 2, tokens: { bos: 1, eos: 2 } });
     expect(model.vocabulary.texts[model.tokens.begin]).toBe('<|beginofutterance|>');
     model.native.free();
@@ -137,7 +137,7 @@ describe('model file', () => {
       const at = [a % headerBytes, a % 1200, headerBytes - 1 - (a % 900)][i % 3] as number;
       bytes[at] = i % 3 === 0 ? (bytes[at] as number) ^ (1 << (b % 8)) : b & 0xff;
       writeFileSync(path, bytes);
-      const outcome = await loadModel(path, 0).catch((error: unknown) => error);
+      const outcome = await loadModel(path).catch((error: unknown) => error);
       if (outcome instanceof Error) {
         refused++;
         expect(outcome).toMatchObject({ name: 'ModelFileError', path });

@@ -1,4 +1,6 @@
+import type { Model as ModelFile } from '../gguf/model.ts';
 import { type NativeModel, openModel, readVocabulary, type Vocabulary } from '../native/model.ts';
+import type { ModelPlacement } from '../native/placement.ts';
 import { ModelFileError } from './model-errors.ts';
 import { readModelHeader } from './model-header.ts';
 import { TokenPieces } from './token-pieces.ts';
@@ -23,12 +25,15 @@ export interface Model {
 
 /**
  * Loads a model's file. Nothing of its shape is assumed: it is read and checked.
- * @param gpuLayers layers whose weights go to the GPU; -1 is all
- * @throws ModelFileError that says in one line why not
+ * @param place says where it goes, once its header is read; without, all of it stays in RAM
+ * @throws ModelFileError that says in one line why not, and what `place` throws
  */
-export async function loadModel(path: string, gpuLayers: number): Promise<Model> {
-  const { begin, end, ...header } = await readModelHeader(path);
-  const native = await openModel(path, gpuLayers);
+export async function loadModel(
+  path: string,
+  place: (file: ModelFile) => ModelPlacement = () => ({ gpuLayers: 0 }),
+): Promise<Model> {
+  const { begin, end, file, ...header } = await readModelHeader(path);
+  const native = await openModel(path, place(file));
   if ('failure' in native) throw new ModelFileError('not_loadable', path, native.failure);
   const vocabulary = readVocabulary(native);
   const { bos, eos } = vocabulary;

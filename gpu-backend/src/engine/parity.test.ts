@@ -62,7 +62,7 @@ function segmentsOf(messages: Fixture['prompts'][number]['messages']): Segment[]
 
 /** Evaluates every prompt with its continuation given, and counts where we and the reference agree. */
 async function compare(path: string) {
-  const model = await loadModel(path, 0);
+  const model = await loadModel(path);
   const size = model.vocabulary.texts.length;
   const longest = Math.max(...fixture.prompts.map(({ argmax }) => argmax.length));
   const evaluator = await createEvaluator(model, longest, 1);

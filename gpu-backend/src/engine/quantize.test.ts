@@ -15,7 +15,7 @@ it('writes another type, half as large, that loads', async () => {
   writeModel(f32);
   await quantize(f32, f16, { type: 'F16', threads: 1 });
   expect(statSync(f16).size).toBeLessThan(0.7 * statSync(f32).size);
-  (await loadModel(f16, 0)).native.free();
+  (await loadModel(f16)).native.free();
 });
 
 it('says in one line why not', async () => {

@@ -27,9 +27,9 @@ beforeAll(async () => {
   for (const [name, markerType] of Object.entries(crafted)) {
     const path = join(directory, `${name}.gguf`);
     writeModel(path, { pieces: treacherous, markerType });
-    models.set(`markers typed ${name}`, await loadModel(path, 0));
+    models.set(`markers typed ${name}`, await loadModel(path));
   }
-  models.set('huozi-tiny', await loadModel(tinyModel, 0));
+  models.set('huozi-tiny', await loadModel(tinyModel));
 });
 afterAll(() => {
   for (const model of models.values()) model.native.free();

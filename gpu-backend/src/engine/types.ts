@@ -1,7 +1,9 @@
 /** What the server sees of the engine. Nothing here knows about HTTP, and nothing about koffi. */
+import type { Buffer } from '../native/buffers.ts';
 import type { EndReason, Sampling, Segment } from '../protocol.ts';
+import type { PlacementOptions } from './placement.ts';
 
-export interface EngineOptions {
+export interface EngineOptions extends PlacementOptions {
   modelPath: string;
   /** Sequences that decode at the same time. */
   slots: number;
@@ -11,8 +13,9 @@ export interface EngineOptions {
   batchTokens: number;
   /** Default: one fewer than the process may use, at least 1. */
   threads?: number;
+  /** Threads of a step of more than one token. Default: `threads`. */
+  threadsBatch?: number;
   /** Layers whose weights go to the GPU; 0 without one. Default: all when a GPU library is installed. */
-  gpuLayers?: number;
   /** Requests that may wait, beside those for which a slot is free. @default 256 */
   maxQueue?: number;
   /** Prompt tokens that may wait. A prompt longer than that may wait alone. @default 8 × contextTokens */
@@ -90,6 +93,16 @@ export interface EngineInfo {
   tokens: { bos: number; eos: number; begin: number; end: number };
   /** llama.cpp's version, the backend library files in use, devices. */
   library: { version: string; backends: readonly string[]; devices: readonly string[] };
+  /** Where weights, KV and the rest came to lie. */
+  placement: {
+    gpuLayers: number;
+    cpuExpertLayers: number;
+    /** Tensors that were put elsewhere than the layer around them. */
+    overridden: number;
+    buffers: readonly Buffer[];
+  };
+  /** What an operator should know, such as memory that could not be locked. */
+  warnings: readonly string[];
 }
 
 export interface EngineStats {

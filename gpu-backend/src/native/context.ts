@@ -1,13 +1,15 @@
 /** One llama_context: the KV cache of all sequences, the batch that is filled for a step, the logits it leaves. */
 import { promisify } from 'node:util';
 import koffi from 'koffi';
+import { type BufferReport, reportBuffers } from './buffers.ts';
 import { loadLibrary, type Pointer } from './library.ts';
 import { clearLog, lastErrors } from './log.ts';
 import type { NativeModel } from './model.ts';
+import { type ContextPlacement, contextParamsOf } from './placement.ts';
 import { type RoutedExpertsListener, watchRoutedExperts } from './routed-experts.ts';
 import { createThreadPool } from './threads.ts';
 
-export interface ContextOptions {
+export interface ContextOptions extends ContextPlacement {
   /** KV cells, shared by all sequences. */
   contextTokens: number;
   /** Tokens of one step at most. */
@@ -17,6 +19,8 @@ export interface ContextOptions {
   /** Logit rows of one step at most, not below `sequences`. */
   outputs: number;
   threads: number;
+  /** Threads of a step of more than one token. @default threads */
+  threadsBatch?: number;
   /**
    * Keys and values in float32, attention in its plain form: what to compare with a reference in float32. The fused
    * attention that llama.cpp chooses otherwise rounds to float16 on the way, whatever the type of the cache.
@@ -47,6 +51,7 @@ export interface NativeContext {
   shareCells(source: number, target: number, from: number, to: number): void;
   /** llama.cpp's error lines since the last step began. */
   lastErrors(): string;
+  readonly report: BufferReport;
   free(): void;
 }
 
@@ -66,8 +71,10 @@ export async function createContext(
 ): Promise<NativeContext | { failure: string }> {
   const lib = loadLibrary();
   const { contextTokens, batchTokens, sequences, outputs, threads, precise = false } = options;
+  const threadsBatch = options.threadsBatch ?? threads;
   const watcher = options.onRoutedExperts && watchRoutedExperts(options.onRoutedExperts);
   clearLog();
+  const { report, stop } = reportBuffers();
   const pointer: Pointer | null = await promisify(lib.llama_init_from_model.async)(model.pointer, {
     ...lib.llama_context_default_params(),
     n_ctx: contextTokens,
@@ -76,17 +83,19 @@ export async function createContext(
     n_seq_max: sequences,
     n_outputs_max: outputs,
     n_threads: threads,
-    n_threads_batch: threads,
+    n_threads_batch: threadsBatch,
     kv_unified: true,
+    ...contextParamsOf(options),
     ...(precise && { type_k: float32, type_v: float32, flash_attn_type: flashAttentionOff }),
     cb_eval: watcher?.pointer ?? null,
-  });
+  }).finally(stop);
   if (pointer === null) {
     watcher?.free();
     return { failure: lastErrors() || 'llama.cpp gave no reason' };
   }
   const pool = createThreadPool(threads);
-  if (pool) lib.llama_attach_threadpool(pointer, pool.pointer, pool.pointer);
+  const batchPool = threadsBatch === threads ? pool : createThreadPool(threadsBatch);
+  if (pool && batchPool) lib.llama_attach_threadpool(pointer, pool.pointer, batchPool.pointer);
   const memory: Pointer = lib.llama_get_memory(pointer);
 
   // Explicit ArrayBuffers: V8 keeps small typed arrays inside objects that it moves.
@@ -131,9 +140,11 @@ export async function createContext(
     removeCells: (id, from, to) => lib.llama_memory_seq_rm(memory, id, from, to),
     shareCells: (source, target, from, to) => lib.llama_memory_seq_cp(memory, source, target, from, to),
     lastErrors,
+    report,
     free() {
       lib.llama_free(pointer);
       pool?.free();
+      if (batchPool !== pool) batchPool?.free();
       watcher?.free();
       // Named here so that the collector cannot take what only native code still points to.
       ones.fill(0);

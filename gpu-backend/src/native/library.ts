@@ -93,6 +93,9 @@ function bind(ggml: LibraryHandle, llama: LibraryHandle) {
     ggml_backend_dev_get: lib('ggml_backend_dev_get', p, ['size_t']),
     ggml_backend_dev_name: lib('ggml_backend_dev_name', 'str', [p]),
     ggml_backend_dev_description: lib('ggml_backend_dev_description', 'str', [p]),
+    ggml_backend_dev_type: lib('ggml_backend_dev_type', 'int32', [p]),
+    ggml_backend_dev_memory: lib('ggml_backend_dev_memory', 'void', [p, p, p]),
+    ggml_backend_cpu_buffer_type: lib('ggml_backend_cpu_buffer_type', p, []),
     ggml_backend_reg_by_name: lib('ggml_backend_reg_by_name', p, ['str']),
     ggml_backend_reg_get_proc_address: lib('ggml_backend_reg_get_proc_address', p, [p, 'str']),
 

@@ -1,7 +1,9 @@
 /** A loaded model and its vocabulary. */
 import { promisify } from 'node:util';
+import { type BufferReport, reportBuffers } from './buffers.ts';
 import { loadLibrary, type Pointer } from './library.ts';
 import { clearLog, lastErrors } from './log.ts';
+import { type ModelPlacement, modelParamsOf } from './placement.ts';
 
 /** `enum llama_token_attr`, the bits that matter here. */
 export const tokenAttribute = {
@@ -18,6 +20,7 @@ export interface NativeModel {
   readonly vocab: Pointer;
   readonly trainedContext: number;
   readonly layers: number;
+  readonly report: BufferReport;
   free(): void;
 }
 
@@ -32,21 +35,32 @@ export interface Vocabulary {
 }
 
 /**
- * @param gpuLayers layers whose weights go to the GPU; -1 is all
  * @returns the model, or llama.cpp's reason why it does not load, on one line
  */
-export async function openModel(path: string, gpuLayers: number): Promise<NativeModel | { failure: string }> {
+export async function openModel(
+  path: string,
+  placement: ModelPlacement,
+): Promise<NativeModel | { failure: string }> {
   const lib = loadLibrary();
   clearLog();
-  const params = { ...lib.llama_model_default_params(), n_gpu_layers: gpuLayers };
+  const { fields, keep } = modelParamsOf(placement);
+  const params = { ...lib.llama_model_default_params(), ...fields };
+  const { report, stop } = reportBuffers();
   // Asynchronous not only for its length: the loader's threads log, and a log line needs the event loop.
-  const pointer: Pointer | null = await promisify(lib.llama_model_load_from_file.async)(path, params);
+  const pointer: Pointer | null = await promisify(lib.llama_model_load_from_file.async)(path, params).finally(
+    () => {
+      stop();
+      // Named here so that the collector cannot take what only native code points to.
+      keep.length = 0;
+    },
+  );
   if (pointer === null) return { failure: lastErrors() || 'llama.cpp gave no reason' };
   return {
     pointer,
     vocab: lib.llama_model_get_vocab(pointer),
     trainedContext: lib.llama_model_n_ctx_train(pointer),
     layers: lib.llama_model_n_layer(pointer),
+    report,
     free: () => lib.llama_model_free(pointer),
   };
 }

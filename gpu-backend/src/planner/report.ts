@@ -1,4 +1,5 @@
 /** A plan as people and programs read it. */
+import { isRemote } from '../gguf/source.ts';
 import type { Advice } from './advice.ts';
 import { readable } from './bytes.ts';
 import { driverBytes } from './compute-buffers.ts';
@@ -24,6 +25,7 @@ export function planAsJson(plan: Plan, advice: readonly Advice[]) {
     gpu_layers: placement.gpuLayers,
     cpu_expert_layers: placement.cpuExpertLayers,
     ...(placement.tensorSplit && { tensor_split: placement.tensorSplit }),
+    serve_args: serveArgs(plan),
     tokens_per_second_ceiling: plan.ceiling,
     tokens_per_second_ceiling_full_context: plan.ceilingFullContext,
     bytes_per_token: Object.fromEntries(devices.map(({ name, weightsPerToken }) => [name, weightsPerToken])),
@@ -52,6 +54,7 @@ export function planAsText(plan: Plan, advice: readonly Advice[]): string {
   if (machine.vram.length > 0) {
     lines.push(`compute on a GPU includes ${readable(driverBytes)} for the driver's own context`);
   }
+  if (plan.fits) lines.push(`serve so: huozi-gpu-backend serve ${serveArgs(plan).map(quoted).join(' ')}`);
   if (!plan.fits) {
     const over = devices.filter(({ capacity, total }) => capacity !== undefined && total > capacity);
     lines.push('', `does not fit: ${over.map(overrun).join(', ')}`);
@@ -79,6 +82,28 @@ function settings({ machine, placement }: Plan): string {
   const split = placement.tensorSplit ? ` --tensor-split ${placement.tensorSplit.join(',')}` : '';
   return `placement: --gpu-layers ${placement.gpuLayers} --cpu-experts ${placement.cpuExpertLayers}${split}`;
 }
+
+/** The command line that makes the engine do what was planned; a model that is not here yet is named by its file. */
+export function serveArgs({ model, machine, workload, placement }: Plan): string[] {
+  const file = isRemote(model.uri)
+    ? decodeURIComponent(new URL(model.uri).pathname.split('/').at(-1) ?? '')
+    : model.uri;
+  const onGpu = machine.vram.length > 0;
+  return [
+    ...['--model', file],
+    ...['--gpu-layers', String(placement.gpuLayers)],
+    ...(onGpu ? ['--cpu-experts', String(placement.cpuExpertLayers)] : []),
+    ...(placement.tensorSplit ? ['--tensor-split', placement.tensorSplit.join(',')] : []),
+    ...['--kv-type', workload.kvType],
+    ...['--context', String(workload.context)],
+    ...['--slots', String(workload.slots)],
+    ...['--batch', String(workload.batch)],
+  ];
+}
+
+/** For a shell, where it needs it. */
+const quoted = (word: string) =>
+  /^[\w./,:=@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 
 function bandwidths({ machine, devices }: Plan): string {
   const rate = (bytes: number) => `${Math.round(bytes / 1e9)} GB/s`;

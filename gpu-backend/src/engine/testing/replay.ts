@@ -14,7 +14,7 @@ export interface Replay {
 }
 
 export async function createReplay(path: string, maxTokens: number): Promise<Replay> {
-  const model = await loadModel(path, 0);
+  const model = await loadModel(path);
   const evaluator = await createEvaluator(model, maxTokens, 1);
   const size = model.vocabulary.texts.length;
   const sampler = new Sampler(size);

@@ -61,6 +61,8 @@ export class ScriptedEngine implements Engine {
     expertsUsed: 2,
     tokens: { bos: 1, eos: 2, begin: 998, end: 999 },
     library: { version: '0', backends: [], devices: [] },
+    placement: { gpuLayers: 0, cpuExpertLayers: 0, overridden: 0, buffers: [] },
+    warnings: [],
   };
   readonly running = new Set<ScriptedGeneration>();
   steps = 0;

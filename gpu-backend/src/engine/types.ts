@@ -15,7 +15,6 @@ export interface EngineOptions extends PlacementOptions {
   threads?: number;
   /** Threads of a step of more than one token. Default: `threads`. */
   threadsBatch?: number;
-  /** Layers whose weights go to the GPU; 0 without one. Default: all when a GPU library is installed. */
   /** Requests that may wait, beside those for which a slot is free. @default 256 */
   maxQueue?: number;
   /** Prompt tokens that may wait. A prompt longer than that may wait alone. @default 8 × contextTokens */

@@ -8,9 +8,9 @@ const kvTypes = { f16: 1, q4_0: 2, q8_0: 8 } as const;
 const flashAttentionTypes = { auto: -1, off: 0, on: 1 } as const;
 const loadModes = { auto: -1, none: 0, mlock: 2, mmapMlock: 3 } as const;
 
-export type SplitMode = keyof typeof splitModes;
+type SplitMode = keyof typeof splitModes;
 export type KvType = keyof typeof kvTypes;
-export type FlashAttention = keyof typeof flashAttentionTypes;
+type FlashAttention = keyof typeof flashAttentionTypes;
 
 export interface ModelPlacement {
   /** Layers whose weights go to the GPU, the output counted as the last one; -1 is all. */

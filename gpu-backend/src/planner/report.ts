@@ -84,7 +84,7 @@ function settings({ machine, placement }: Plan): string {
 }
 
 /** The command line that makes the engine do what was planned; a model that is not here yet is named by its file. */
-export function serveArgs({ model, machine, workload, placement }: Plan): string[] {
+function serveArgs({ model, machine, workload, placement }: Plan): string[] {
   const file = isRemote(model.uri)
     ? decodeURIComponent(new URL(model.uri).pathname.split('/').at(-1) ?? '')
     : model.uri;

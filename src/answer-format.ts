@@ -11,6 +11,7 @@
  */
 import type { GenerateRequest } from 'huozi-gpu-backend/protocol';
 import * as z from 'zod/mini';
+import { also, orString } from './also.ts';
 import { EdgeError } from './errors.ts';
 import { jsonObject } from './json-object.ts';
 import { list } from './list.ts';
@@ -49,17 +50,19 @@ const responseFormat = z.discriminatedUnion(
 );
 
 /** An object, or its JSON, as vLLM takes both. */
-const schemaOrJson = z.pipe(
-  z.transform((value: unknown) => {
-    if (typeof value !== 'string') return value;
-    try {
-      return JSON.parse(value) as unknown;
-    } catch {
-      return value;
-    }
-  }),
-  jsonObject,
-);
+const schemaOrJson = z
+  .pipe(
+    z.transform((value: unknown) => {
+      if (typeof value !== 'string') return value;
+      try {
+        return JSON.parse(value) as unknown;
+      } catch {
+        return value;
+      }
+    }),
+    jsonObject,
+  )
+  .register(also, orString);
 const grammar = z.string().check(z.minLength(1), z.maxLength(65_536));
 const choices = list(z.string().check(z.minLength(1), z.maxLength(1_024)), { min: 1, max: 256 });
 const noRegex = z.optional(z.custom(() => false, 'regular expressions are not supported: use a grammar.'));

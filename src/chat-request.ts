@@ -14,7 +14,7 @@ export interface ChatRequest extends Generation, Conversation {
   truncation: 'auto' | 'disabled';
 }
 
-const chatBody = z.strictObject({
+export const chatBody = z.strictObject({
   ...generationFields,
   ...conversationFields,
   max_completion_tokens: tokenCount,

@@ -1,5 +1,6 @@
 /** The body of `POST /v1/completions`, validated, as plain values. */
 import * as z from 'zod/mini';
+import { also } from './also.ts';
 import { answerFormat } from './answer-format.ts';
 import { EdgeError } from './errors.ts';
 import { type Generation, generationFields, toGeneration } from './generation-fields.ts';
@@ -16,12 +17,14 @@ const defaultMaxTokens = 16;
 const oneString = 'must be a string: lists of prompts and of token ids are not supported.';
 
 // A list of one string asks for the same as the string.
-export const onePrompt = z.pipe(
-  z.transform((value: unknown) => (Array.isArray(value) && value.length === 1 ? value[0] : value)),
-  z.string(oneString),
-);
+export const onePrompt = z
+  .pipe(
+    z.transform((value: unknown) => (Array.isArray(value) && value.length === 1 ? value[0] : value)),
+    z.string(oneString),
+  )
+  .register(also, { also: { type: 'array', items: { type: 'string' }, minItems: 1, maxItems: 1 } });
 
-const completionBody = z.strictObject({
+export const completionBody = z.strictObject({
   ...generationFields,
   prompt: onePrompt,
   max_tokens: z._default(z.int().check(z.positive()), defaultMaxTokens),

@@ -5,6 +5,7 @@
  */
 import type { GenerateRequest, Sampling } from 'huozi-gpu-backend/protocol';
 import * as z from 'zod/mini';
+import { also, orString } from './also.ts';
 import { formatFields } from './answer-format.ts';
 import { EdgeError } from './errors.ts';
 import { idle, label } from './idle.ts';
@@ -13,13 +14,15 @@ import { list } from './list.ts';
 const penalty = z._default(z.number().check(z.minimum(-2), z.maximum(2)), 0);
 export const tokenCount = z.optional(z.int().check(z.positive()));
 /** One stop string stands for a list of one. */
-const stopStrings = z.pipe(
-  z.transform((value: unknown) => (typeof value === 'string' ? [value] : value)),
-  list(z.string('must be a string or a list of strings.').check(z.minLength(1), z.maxLength(256)), {
-    max: 16,
-    error: 'must be a string or a list of strings.',
-  }),
-);
+const stopStrings = z
+  .pipe(
+    z.transform((value: unknown) => (typeof value === 'string' ? [value] : value)),
+    list(z.string('must be a string or a list of strings.').check(z.minLength(1), z.maxLength(256)), {
+      max: 16,
+      error: 'must be a string or a list of strings.',
+    }),
+  )
+  .register(also, orString);
 
 const mostBiases = 1_024;
 const logitBias = z

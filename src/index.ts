@@ -16,6 +16,7 @@ import { complete } from './completions.ts';
 import { errorResponse } from './errors.ts';
 import { authorise } from './keys/ask-key.ts';
 import { getModel, listModels } from './models.ts';
+import { openapi } from './openapi/openapi.ts';
 import { requireKey } from './require-key.ts';
 import { responses } from './responses/responses.ts';
 import { ServerTiming } from './server-timing.ts';
@@ -55,6 +56,7 @@ app.use(
 );
 
 app.get('/healthz', (c) => c.json({ status: 'ok' }));
+app.route('/', openapi);
 
 const limitBody = bodyLimit({
   maxSize: maxBodyBytes,

@@ -14,6 +14,7 @@
  * Results stand in the order of their calls, all in one turn, because their ids stay outside of the prompt.
  */
 import * as z from 'zod/mini';
+import { also, orString } from './also.ts';
 import type { Speaker, Turn } from './chatml.ts';
 import { EdgeError } from './errors.ts';
 import { idle, isEmptyArray } from './idle.ts';
@@ -47,13 +48,15 @@ const textPart = z.strictObject({
 });
 
 /** A string, or text parts, which are joined with nothing between them. */
-const content = z.pipe(
-  z.pipe(
-    z.transform((value: unknown) => (typeof value === 'string' ? [{ type: 'text', text: value }] : value)),
-    list(textPart, { min: 1, max: mostParts, error: 'must be a string or a list of text parts.' }),
-  ),
-  z.transform((parts) => parts.map((part) => part.text).join('')),
-);
+const content = z
+  .pipe(
+    z.pipe(
+      z.transform((value: unknown) => (typeof value === 'string' ? [{ type: 'text', text: value }] : value)),
+      list(textPart, { min: 1, max: mostParts, error: 'must be a string or a list of text parts.' }),
+    ),
+    z.transform((parts) => parts.map((part) => part.text).join('')),
+  )
+  .register(also, orString);
 
 /** The template has no place for a participant's name, and leaving it out would change what is asked. */
 const name = idle((value) => value === null, 'names of participants are not supported.');

@@ -20,8 +20,8 @@ const shared = {
   add_special_tokens: z._default(z.boolean(), true),
 };
 
-const tokenizeTextBody = z.strictObject({ ...shared, prompt: onePrompt });
-const tokenizeChatBody = z.strictObject({ ...shared, ...conversationFields, ...formatFields });
+export const tokenizeTextBody = z.strictObject({ ...shared, prompt: onePrompt });
+export const tokenizeChatBody = z.strictObject({ ...shared, ...conversationFields, ...formatFields });
 
 /** Throws an EdgeError that names the field at fault. */
 export function parseTokenizeRequest(json: unknown): TokenizeRequest {

@@ -27,9 +27,9 @@ const fields = {
   expires_at: z.optional(moment),
 };
 
-const newKey = z.strictObject({ name, ...fields });
+export const newKey = z.strictObject({ name, ...fields });
 /** Null takes a setting back to what it is without. */
-const keyChange = z.strictObject({
+export const keyChange = z.strictObject({
   name: z.optional(name),
   limits: z.optional(z.nullable(limits)),
   models: z.optional(z.nullable(models)),
@@ -39,11 +39,11 @@ const keyChange = z.strictObject({
 });
 
 const longestOverlap = 30 * 86_400;
-const rotation = z.strictObject({
+export const rotation = z.strictObject({
   overlap_seconds: z._default(z.int().check(z.nonnegative(), z.maximum(longestOverlap)), 0),
 });
 
-const page = z.strictObject({
+export const page = z.strictObject({
   limit: z._default(
     z.pipe(
       z.transform((value: unknown) =>

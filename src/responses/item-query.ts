@@ -10,14 +10,14 @@ const include = idle(
   'log-probabilities are not stored.',
 );
 
-const retrieval = z.strictObject({
+export const retrieval = z.strictObject({
   include,
   stream: idle((value) => value === 'false', 'a stored response is not streamed again.'),
   starting_after: idle(() => false, 'a stored response is not streamed again.'),
   include_obfuscation: idle((value) => value === 'false', 'is not supported.'),
 });
 
-const itemsQuery = z.strictObject({
+export const itemsQuery = z.strictObject({
   include,
   limit: z._default(
     z.pipe(

@@ -3,6 +3,7 @@
  * unless it asks for nothing. What a field means for the answer is the chat API's to say, see to-chat.ts.
  */
 import * as z from 'zod/mini';
+import { also, orString } from '../also.ts';
 import { generationFields, tokenCount } from '../generation-fields.ts';
 import { idle, isEmptyArray, isObject, label } from '../idle.ts';
 import { jsonObject } from '../json-object.ts';
@@ -31,24 +32,28 @@ const part = z.strictObject({
 });
 const notText = 'must be a string or a list of text parts.';
 /** A string stands for one part. */
-const text = z.pipe(
-  z.transform((value: unknown) =>
-    typeof value === 'string' ? [{ type: 'input_text', text: value }] : value,
-  ),
-  list(part, { min: 1, max: 1_024, error: notText }),
-);
+const text = z
+  .pipe(
+    z.transform((value: unknown) =>
+      typeof value === 'string' ? [{ type: 'input_text', text: value }] : value,
+    ),
+    list(part, { min: 1, max: 1_024, error: notText }),
+  )
+  .register(also, orString);
 
-const message = z.strictObject({
-  type: z.literal('message'),
-  role: z.literal(['user', 'assistant', 'system', 'developer', '系统', '用户', '助手'], {
-    error: (issue) =>
-      `${typeName(issue.input)} is not a role; use system, developer, user or assistant (系统, 用户, 助手).`,
-  }),
-  content: text,
-  id: itemId,
-  status: itemStatus,
-  phase: z.nullish(z.literal(['commentary', 'final_answer'])),
-});
+const message = z
+  .strictObject({
+    type: z.literal('message'),
+    role: z.literal(['user', 'assistant', 'system', 'developer', '系统', '用户', '助手'], {
+      error: (issue) =>
+        `${typeName(issue.input)} is not a role; use system, developer, user or assistant (系统, 用户, 助手).`,
+    }),
+    content: text,
+    id: itemId,
+    status: itemStatus,
+    phase: z.nullish(z.literal(['commentary', 'final_answer'])),
+  })
+  .register(also, { optional: ['type'] });
 const functionCall = z.strictObject({
   type: z.literal('function_call'),
   call_id: callId,
@@ -85,10 +90,12 @@ const inputItem = z.pipe(
 );
 
 /** A string stands for one message of the user. */
-const input = z.pipe(
-  z.transform((value: unknown) => (typeof value === 'string' ? [{ role: 'user', content: value }] : value)),
-  list(inputItem, { max: 8_192, error: 'must be a string or a list of items.' }),
-);
+const input = z
+  .pipe(
+    z.transform((value: unknown) => (typeof value === 'string' ? [{ role: 'user', content: value }] : value)),
+    list(inputItem, { max: 8_192, error: 'must be a string or a list of items.' }),
+  )
+  .register(also, orString);
 
 const functionTool = z.strictObject({
   type: z.literal('function', {
@@ -160,12 +167,20 @@ const extraFields = {
   logit_bias: generationFields.logit_bias,
   top_k: generationFields.top_k,
   min_p: generationFields.min_p,
+  typical_p: generationFields.typical_p,
   repetition_penalty: generationFields.repetition_penalty,
+  dry_multiplier: generationFields.dry_multiplier,
+  dry_base: generationFields.dry_base,
+  dry_allowed_length: generationFields.dry_allowed_length,
+  dry_penalty_last_n: generationFields.dry_penalty_last_n,
+  dry_sequence_breakers: generationFields.dry_sequence_breakers,
   stop_token_ids: generationFields.stop_token_ids,
   ignore_eos: generationFields.ignore_eos,
+  min_tokens: generationFields.min_tokens,
+  priority: generationFields.priority,
 };
 
-const responseBody = z.strictObject({
+export const responseBody = z.strictObject({
   model: generationFields.model,
   input: z._default(input, []),
   instructions: z.optional(z.string()),

@@ -53,7 +53,8 @@ async function create(call: Call, body: unknown): Promise<Response> {
   const settings = settingsOf(id, Math.floor(call.startedAt / 1000), fields);
   const kept = store ? keeper(call, settings, input) : undefined;
   const prompt = renderChat(request.turns, request.ending);
-  return complete(call, { ...request, includeUsage: true }, prompt, {
+  const formatField = request.formatField === 'response_format' ? 'text.format' : request.formatField;
+  return complete(call, { ...request, includeUsage: true, formatField }, prompt, {
     object: 'chat.completion',
     role,
     promptField: 'input',

@@ -1,5 +1,6 @@
 /** `?from&to&group_by` of the usage reports. */
 import * as z from 'zod/mini';
+import { also, orString } from '../also.ts';
 import { validate } from '../validate.ts';
 import { type Dimension, hourOf } from './usage-row.ts';
 
@@ -14,14 +15,16 @@ const defaultSpanSeconds = 30 * 86_400;
 const latest = 253_402_300_799;
 
 /** Unix seconds, or a date and time as ISO 8601 has it. */
-export const moment = z.pipe(
-  z.transform((value: unknown) => {
-    if (typeof value !== 'string') return value;
-    if (/^\d{1,12}$/.test(value)) return Number(value);
-    return /^\d{4}-\d\d-\d\d/.test(value) ? Math.floor(Date.parse(value) / 1000) : value;
-  }),
-  z.int('must be unix seconds or an ISO 8601 date.').check(z.nonnegative(), z.maximum(latest)),
-);
+export const moment = z
+  .pipe(
+    z.transform((value: unknown) => {
+      if (typeof value !== 'string') return value;
+      if (/^\d{1,12}$/.test(value)) return Number(value);
+      return /^\d{4}-\d\d-\d\d/.test(value) ? Math.floor(Date.parse(value) / 1000) : value;
+    }),
+    z.int('must be unix seconds or an ISO 8601 date.').check(z.nonnegative(), z.maximum(latest)),
+  )
+  .register(also, orString);
 
 function query(allowed: readonly Dimension[]) {
   return z.strictObject({
@@ -40,8 +43,8 @@ function query(allowed: readonly Dimension[]) {
   });
 }
 
-const admins = query(['key', 'model', 'hour']);
-const owners = z.omit(query(['model', 'hour']), { key: true });
+export const admins = query(['key', 'model', 'hour']);
+export const owners = z.omit(query(['model', 'hour']), { key: true });
 
 /** @param params of the URL. Throws an EdgeError that names the field at fault. */
 export function parseUsageQuery(params: Record<string, string>, now: number): UsageQuery {

@@ -1,13 +1,16 @@
 /**
- * `npm run bench -w huozi`: events/s from bytes to chunks in a `for await`, beside openai's client in the same run.
+ * `npm run bench -w huozi`: events/s from bytes to chunks in a `for await`, and what a page pays for it, beside
+ * openai's client and the AI SDK's provider for servers like ours in the same run.
  *
- * No network: both read the same bytes, one event a read as a live stream brings them, and in pieces of 16 KiB as
+ * No network: all read the same bytes, one event a read as a live stream brings them, and in pieces of 16 KiB as
  * a fast one does. Medians of interleaved rounds; BENCH_ROUNDS takes another number of them than 15.
  */
+import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
 import OpenAI from 'openai';
 import { record } from '../../test/bench/results.ts';
 import { Huozi } from '../src/index.ts';
 import { chunk, first, last } from '../test/answers.ts';
+import { aiSdkSize, openaiSize, ourSize } from '../test/bundle-size.ts';
 
 const count = 10_000;
 const rounds = Number(process.env.BENCH_ROUNDS ?? 15);
@@ -67,6 +70,22 @@ async function theirs(fetch: typeof globalThis.fetch): Promise<number> {
   return chunks;
 }
 
+/** The provider alone, without what `streamText` adds. */
+async function aiSdk(fetch: typeof globalThis.fetch): Promise<number> {
+  const model = createOpenAICompatible({ ...options, name: 'huozi', fetch })('huozi');
+  const { stream } = await model.doStream({
+    prompt: [{ role: 'user', content: [{ type: 'text', text: '你好' }] }],
+  });
+  const reader = stream.getReader();
+  let chunks = 0;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return chunks;
+    // The last chunk carries no text; its finish stands for it.
+    if (value.type === 'text-delta' || value.type === 'finish') chunks++;
+  }
+}
+
 /** Events a second of CPU time, which other load on the machine does not change. */
 async function speed(read: typeof ours, pieces: readonly Uint8Array[]): Promise<number> {
   const from = process.cpuUsage();
@@ -84,21 +103,28 @@ for (const [metric, pieces] of [
   ['one event a read', events],
   ['16 KiB a read', inPieces(16_384)],
 ] as const) {
-  const speeds = { ours: [] as number[], theirs: [] as number[] };
+  const readers = { ours, openai: theirs, aiSdk };
+  const speeds: Record<keyof typeof readers, number[]> = { ours: [], openai: [], aiSdk: [] };
   // The first rounds are the compiler's.
   for (let round = -3; round < rounds; round++) {
-    const mine = await speed(ours, pieces);
-    const other = await speed(theirs, pieces);
-    if (round < 0) continue;
-    speeds.ours.push(mine);
-    speeds.theirs.push(other);
+    for (const name of Object.keys(readers) as (keyof typeof readers)[]) {
+      const reached = await speed(readers[name], pieces);
+      if (round >= 0) speeds[name].push(reached);
+    }
   }
-  record({
-    bench: 'sdk parse',
-    metric,
-    ours: median(speeds.ours),
-    peer: median(speeds.theirs),
-    against: 'openai 6.49.0',
-    unit: 'events/s of CPU',
-  });
+  const unit = 'events/s of CPU';
+  const mine = median(speeds.ours);
+  const told = { bench: 'sdk parse', metric, ours: mine, unit };
+  record({ ...told, peer: median(speeds.openai), against: 'openai 6.49.0' });
+  record({ ...told, peer: median(speeds.aiSdk), against: '@ai-sdk/openai-compatible 2.0.92' });
 }
+
+const sizes = { ours: await ourSize(), openai: await openaiSize(), aiSdk: await aiSdkSize() };
+const size = {
+  bench: 'sdk size',
+  metric: 'streaming chat',
+  ours: sizes.ours,
+  unit: 'bytes, minified, gzipped',
+};
+record({ ...size, peer: sizes.openai, against: 'openai 6.49.0' });
+record({ ...size, peer: sizes.aiSdk, against: '@ai-sdk/openai-compatible 2.0.92' });

@@ -31,3 +31,12 @@ async function gzipped(contents: string): Promise<number> {
 
 export const ourSize = (): Promise<number> => gzipped(chat('Huozi', '../src/index.ts'));
 export const openaiSize = (): Promise<number> => gzipped(chat('OpenAI', 'openai'));
+
+/** The provider alone: with `ai` itself, which an application also loads, it is more. */
+export const aiSdkSize = (): Promise<number> =>
+  gzipped(`
+    import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
+    const model = createOpenAICompatible({ baseURL: '/v1', name: 'huozi' })('huozi');
+    const { stream } = await model.doStream({ prompt: [{ role: 'user', content: [{ type: 'text', text: 'hi' }] }] });
+    for await (const part of stream) console.log(part.delta);
+  `);

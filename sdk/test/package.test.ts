@@ -74,6 +74,9 @@ test('has one dependency; what another entry point needs of a host stays there',
     './structured': [],
     './tools': [],
     './conversation': [],
+    './ai-sdk': [],
+    './react': ['react'],
+    './node': [...parser, 'node:fs/promises', 'node:process'],
   };
   const found: Record<string, string[]> = {};
   for (const [name, { default: file }] of Object.entries<{ default: string }>(exports)) {

@@ -3,8 +3,8 @@ import { access } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { loadEngine } from './engine/engine.ts';
-import { type PlacementOptions, placementKeys } from './engine/placement.ts';
-import type { EngineOptions } from './engine/types.ts';
+import type { EngineOptions, ServedEngine } from './engine/types.ts';
+import { startEngineProcess } from './engine-process/engine-process.ts';
 import { type NodeServerOptions, type RunningNode, serveNode } from './server/node.ts';
 
 export { loadEngine } from './engine/engine.ts';
@@ -24,7 +24,15 @@ export const nodeDefaults = {
 export interface NodeOptions
   extends Partial<EngineOptions>,
     Partial<Omit<NodeServerOptions, 'token'>>,
-    Pick<NodeServerOptions, 'token'> {}
+    Pick<NodeServerOptions, 'token'> {
+  /**
+   * Run the engine in a child process, so that native code that fails takes no server with it.
+   * @default true
+   */
+  engineProcess?: boolean;
+  /** A step that takes longer ends the engine's process, which starts again; 0 waits forever. @default 120_000 */
+  stepTimeoutMs?: number;
+}
 
 /** Why a node did not start, in one line that an operator can act on. */
 export class NodeStartError extends Error {
@@ -43,42 +51,26 @@ export class NodeStartError extends Error {
  * ```
  */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
-  const { modelPath, slots, contextTokens, batchTokens, threads, threadsBatch, ...rest } = {
-    ...nodeDefaults,
-    port: 0,
-    log: pino({ level: 'silent' }),
-    ...options,
-  };
-  const { maxQueue, maxQueueTokens, prefixCache, ...server } = rest;
-  if (!server.token) throw new NodeStartError('a node needs a token');
-  await access(modelPath).catch(() => {
-    throw new NodeStartError(`there is no model file ${modelPath}`);
+  const all = { ...nodeDefaults, port: 0, log: pino({ level: 'silent' }), ...options };
+  if (!all.token) throw new NodeStartError('a node needs a token');
+  await access(all.modelPath).catch(() => {
+    throw new NodeStartError(`there is no model file ${all.modelPath}`);
   });
-  const engine: EngineOptions = {
-    modelPath,
-    slots,
-    contextTokens,
-    batchTokens,
-    ...(threads === undefined ? {} : { threads }),
-    ...(threadsBatch === undefined ? {} : { threadsBatch }),
-    ...placementOf(options),
-    ...(maxQueue === undefined ? {} : { maxQueue }),
-    ...(maxQueueTokens === undefined ? {} : { maxQueueTokens }),
-    ...(prefixCache === undefined ? {} : { prefixCache }),
-  };
   try {
-    return await serveNode(() => loadEngine(engine), server);
+    return await serveNode(() => load(all), all);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    const place = `${server.host}:${server.port}`;
+    const place = `${all.host}:${all.port}`;
     if (code === 'EADDRINUSE') throw new NodeStartError(`${place} is in use`, { cause: error });
     if (code === 'EACCES') throw new NodeStartError(`not allowed to listen on ${place}`, { cause: error });
     throw error;
   }
 }
 
-function placementOf(options: PlacementOptions): PlacementOptions {
-  return Object.fromEntries(
-    placementKeys.filter((key) => options[key] !== undefined).map((key) => [key, options[key]]),
-  );
+type AllOptions = NodeOptions & EngineOptions & NodeServerOptions;
+
+/** What is left when the server's options are taken away is the engine's, and travels to its process as it is. */
+function load({ engineProcess = true, stepTimeoutMs = 120_000, ...all }: AllOptions): Promise<ServedEngine> {
+  const { token, host, port, name, log, pingMs, maxBufferedBytes, retainMs, maxRetained, ...engine } = all;
+  return engineProcess ? startEngineProcess(engine, { log, stepTimeoutMs }) : loadEngine(engine);
 }

@@ -7,6 +7,7 @@ import { parsePlacement, placementFlags, placementHelp } from './placement-flags
 
 const defaultPort = 8790;
 const defaultDrainSeconds = 30;
+const defaultStepSeconds = 120;
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
 
 const help = `Usage: huozi-gpu-backend serve [options]
@@ -31,6 +32,10 @@ HUOZI_NODE_TOKEN or from a file; never from the command line, which others can s
 ${placementHelp}  --max-queue N          requests that may wait; 429 past that (default 256)
   --max-queue-tokens N   prompt tokens that may wait (default 8 x context)
   --no-prefix-cache      share no KV cells between requests with equal beginnings
+  --engine-process MODE  on: the engine runs in a child process, which is started
+                         again when native code ends it; off: in this one (default on)
+  --step-timeout N       seconds that a decode step may take before the engine counts
+                         as hung and is started again; 0: any (default ${defaultStepSeconds})
   --drain-timeout N      seconds that running answers get after a signal (default ${defaultDrainSeconds})
   --log-level LEVEL      ${logLevels.join(', ')} (default info)
   -h, --help             this text
@@ -68,10 +73,14 @@ function parse(args: string[]): { options: NodeOptions; drainMs: number } {
       'max-queue': { type: 'string' },
       'max-queue-tokens': { type: 'string' },
       'no-prefix-cache': { type: 'boolean' },
+      'engine-process': { type: 'string', default: 'on' },
+      'step-timeout': { type: 'string', default: String(defaultStepSeconds) },
       'drain-timeout': { type: 'string', default: String(defaultDrainSeconds) },
       'log-level': { type: 'string', default: 'info' },
     },
   });
+  const mode = values['engine-process'];
+  if (mode !== 'on' && mode !== 'off') throw new UsageError('--engine-process takes on or off');
   const level = values['log-level'];
   if (!logLevels.includes(level)) throw new UsageError(`--log-level takes ${logLevels.join(', ')}`);
   type Numeric =
@@ -105,6 +114,8 @@ function parse(args: string[]): { options: NodeOptions; drainMs: number } {
       ...(Object.fromEntries(
         Object.entries(given).filter(([, value]) => value !== undefined),
       ) as Partial<NodeOptions>),
+      engineProcess: mode === 'on',
+      stepTimeoutMs: 1000 * wholeNumber('step-timeout', values['step-timeout'], 0, 86_400),
       port: wholeNumber('port', values.port, 0, 65_535),
       token: readToken(values['token-file']),
       log: createLog(level),

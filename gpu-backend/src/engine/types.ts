@@ -132,3 +132,17 @@ export interface Engine {
   generate(request: GenerationRequest, events: GenerationEvents): Generation;
   close(): Promise<void>;
 }
+
+/** A generation of an engine in another process: whether it is taken shows later. */
+export interface ServedGeneration extends Generation {
+  /** Rejects with what `generate` would have thrown here; then no event comes. Absent where `generate` has thrown it. */
+  readonly accepted?: Promise<void>;
+}
+
+/** What the server uses: an `Engine` here, or one in a process of its own, which can be lost and come back. */
+export interface ServedEngine extends Omit<Engine, 'tokenize' | 'generate'> {
+  /** Absent where an engine lost is a process lost. */
+  readonly state?: 'ready' | 'restarting';
+  tokenize(segments: readonly Segment[]): Int32Array | Promise<Int32Array>;
+  generate(request: GenerationRequest, events: GenerationEvents): ServedGeneration;
+}

@@ -6,7 +6,7 @@ import { methodNotAllowed } from 'hono/method-not-allowed';
 import { type RequestIdVariables, requestId } from 'hono/request-id';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { Logger } from 'pino';
-import type { Engine } from '../engine/types.ts';
+import type { ServedEngine } from '../engine/types.ts';
 import type { NodeInfo } from '../protocol.ts';
 import { version } from '../version.ts';
 import { bearerToken } from './auth.ts';
@@ -29,10 +29,11 @@ export interface NodeState {
   readonly stream: EventStreamOptions;
   readonly generations: Generations;
   readonly ready: boolean;
-  /** @throws ApiError (503) while loading and draining */
-  requireEngine(): Engine;
-  /** The engine, also while draining. @throws ApiError (503) while loading */
-  loadedEngine(): Engine;
+  readonly draining: boolean;
+  /** @throws ApiError (503) while loading, draining, and starting the engine again */
+  requireEngine(): ServedEngine;
+  /** The engine, also while draining and restarting. @throws ApiError (503) while loading */
+  loadedEngine(): ServedEngine;
 }
 
 export function createApp(state: NodeState): Hono<NodeEnv> {
@@ -73,11 +74,13 @@ function tooLarge(): never {
   throw new ApiError(413, `The body is larger than ${maxBodyBytes} bytes.`, { code: 'request_too_large' });
 }
 
-function nodeInfo(state: NodeState): NodeInfo {
-  const { info, stats } = state.loadedEngine();
+function nodeInfo(node: NodeState): NodeInfo {
+  const { info, stats, state = 'ready' } = node.loadedEngine();
   return {
-    model: state.name,
+    model: node.name,
     version,
+    engine: state,
+    draining: node.draining,
     context_length: info.maxSequence,
     slots: stats.slots,
     active: stats.active,

@@ -7,6 +7,7 @@ import {
   UnknownTokenError,
 } from '../engine/errors.ts';
 import type { GenerationEnd } from '../engine/types.ts';
+import { EngineLostError, EngineRestartingError } from '../engine-process/errors.ts';
 import type { ErrorBody } from '../protocol.ts';
 
 /** 499, as nginx has it: the request was ended from the client's side. Hono's list lacks it. */
@@ -39,6 +40,9 @@ export class ApiError extends Error {
 /** Seconds after which the edge may ask again: about what loading or handing over takes. */
 const retryAfter = { 'retry-after': '5' };
 
+/** From one second to a minute: some clients ignore more, and ask again at once. */
+const retryIn = (ms: number) => ({ 'retry-after': String(Math.min(60, Math.max(1, Math.ceil(ms / 1000)))) });
+
 export function unavailable(state: 'loading' | 'draining'): ApiError {
   return state === 'loading'
     ? new ApiError(503, 'The model is still loading.', { code: 'model_loading', headers: retryAfter })
@@ -57,11 +61,24 @@ export function toApiError(thrown: unknown): ApiError {
     );
   }
   if (thrown instanceof QueueFullError) {
-    const seconds = Math.min(60, Math.max(1, Math.ceil(thrown.waitMs / 1000)));
     return new ApiError(429, 'Too many requests wait here already.', {
       type: 'rate_limit_error',
       code: 'queue_full',
-      headers: { 'retry-after': String(seconds) },
+      headers: retryIn(thrown.waitMs),
+      cause: thrown,
+    });
+  }
+  if (thrown instanceof EngineRestartingError) {
+    return new ApiError(503, 'The engine is being started again.', {
+      code: 'engine_restarting',
+      headers: retryIn(thrown.retryAfterMs),
+      cause: thrown,
+    });
+  }
+  if (thrown instanceof EngineLostError) {
+    return new ApiError(503, 'The engine that worked on this was lost.', {
+      code: 'engine_lost',
+      headers: retryAfter,
       cause: thrown,
     });
   }

@@ -23,8 +23,10 @@ export class EventStream implements GenerationSink {
   readonly #frames: Frames;
   readonly #options: EventStreamOptions;
   readonly #onSlowReader: () => void;
-  readonly #ping: NodeJS.Timeout;
+  #ping: NodeJS.Timeout | undefined;
   #pending: string;
+  /** Events can come before the headers: the engine may work elsewhere, and its yes comes with its first words. */
+  #opened = false;
   #scheduled = false;
   #hasText = false;
   #ended = false;
@@ -42,12 +44,11 @@ export class EventStream implements GenerationSink {
     this.#onSlowReader = onSlowReader;
     // Waits for the first text: a client that gets the role alone would see an answer begin that has not.
     this.#pending = goesOn ? '' : frames.role();
-    this.#ping = setTimeout(this.#sendPing, options.pingMs);
-    response.on('close', () => clearTimeout(this.#ping));
   }
 
   /** The request is accepted: the edge learns it now, not at the first token. */
   open(requestId: string): void {
+    if (this.#response.destroyed) return;
     this.#response.writeHead(200, {
       'content-type': 'text/event-stream; charset=utf-8',
       'cache-control': 'no-cache, no-transform',
@@ -55,6 +56,11 @@ export class EventStream implements GenerationSink {
       'x-request-id': requestId,
     });
     this.#response.flushHeaders();
+    this.#opened = true;
+    this.#ping = setTimeout(this.#sendPing, this.#options.pingMs);
+    this.#response.on('close', () => clearTimeout(this.#ping));
+    // The role event alone still waits for the first text.
+    if (this.#hasText || this.#ended) this.#schedule();
   }
 
   onText(text: string, ids: readonly number[], position: number): void {
@@ -76,7 +82,7 @@ export class EventStream implements GenerationSink {
   }
 
   #schedule(): void {
-    if (this.#scheduled) return;
+    if (this.#scheduled || !this.#opened) return;
     this.#scheduled = true;
     process.nextTick(this.#flush);
   }
@@ -99,7 +105,7 @@ export class EventStream implements GenerationSink {
 
   #write(bytes: string): void {
     if (this.#response.destroyed) return;
-    this.#ping.refresh();
+    this.#ping?.refresh();
     this.#response.write(bytes);
     if (this.#response.writableLength > this.#options.maxBufferedBytes) this.#onSlowReader();
   }

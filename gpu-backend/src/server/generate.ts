@@ -1,6 +1,6 @@
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { Context } from 'hono';
-import type { Engine, GenerationEnd, GenerationRequest } from '../engine/types.ts';
+import type { GenerationEnd, GenerationRequest, ServedEngine } from '../engine/types.ts';
 import type { CancelResponse, GenerateRequest, NodeUsage } from '../protocol.ts';
 import type { NodeEnv, NodeState } from './app.ts';
 import { ApiError, type CancelCause, endError } from './errors.ts';
@@ -16,16 +16,18 @@ const defaultMaxTokens = 2048;
 export function generate(state: NodeState) {
   return async function generate(c: Context<NodeEnv>): Promise<Response> {
     const request = parseGenerateRequest(await readJson(c));
-    // From here on nothing waits: neither the client's leaving nor a drain can fall between check and start.
+    const promptIds = await state.requireEngine().tokenize(request.prompt);
+    // From here to the start nothing waits: neither the client's leaving nor a drain can fall between.
     const engine = state.requireEngine();
     const { outgoing } = c.env;
     if (outgoing.destroyed) return RESPONSE_ALREADY_SENT;
 
     const { events } = request;
     const fingerprint = systemFingerprint(engine.info);
+    const asked = engineRequest(engine, request, promptIds);
     const run = (sink: GenerationSink): RunningGeneration => {
       const logged = withLog(state, c, events.id, sink);
-      const running = state.generations.start(events.id, engine, engineRequest(engine, request), logged);
+      const running = state.generations.start(events.id, engine, asked, logged);
       outgoing.on('close', () => running.cancel('client_gone'));
       return running;
     };
@@ -39,13 +41,14 @@ export function generate(state: NodeState) {
       const goesOn = request.continue_ids !== undefined;
       const stream = new EventStream(outgoing, frames, state.stream, onSlowReader, goesOn);
       const running = run(stream);
+      await running.accepted;
       stream.open(c.get('requestId'));
       return RESPONSE_ALREADY_SENT;
     }
 
     return new Promise((resolve, reject) => {
       let text = '';
-      run({
+      const { accepted } = run({
         onText(piece) {
           text += piece;
         },
@@ -63,6 +66,7 @@ export function generate(state: NodeState) {
           }
         },
       });
+      accepted.catch(reject);
     });
   };
 }
@@ -92,8 +96,11 @@ async function readJson(c: Context): Promise<unknown> {
   }
 }
 
-function engineRequest(engine: Engine, request: GenerateRequest): GenerationRequest {
-  const promptIds = engine.tokenize(request.prompt);
+function engineRequest(
+  engine: ServedEngine,
+  request: GenerateRequest,
+  promptIds: Int32Array,
+): GenerationRequest {
   if (promptIds.length === 0) {
     throw new ApiError(400, 'The prompt is empty.', { param: 'prompt', code: 'invalid_value' });
   }

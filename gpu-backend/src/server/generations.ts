@@ -1,4 +1,4 @@
-import type { Engine, GenerationEnd, GenerationRequest } from '../engine/types.ts';
+import type { GenerationEnd, GenerationRequest, ServedEngine } from '../engine/types.ts';
 import type { NodeUsage } from '../protocol.ts';
 import { ApiError, type CancelCause } from './errors.ts';
 
@@ -12,6 +12,8 @@ export interface RunningGeneration {
   /** Frees the sequence at the next step; nothing after the end. The first cause is the one that counts. */
   cancel(cause: CancelCause): void;
   readonly ended: Promise<NodeUsage>;
+  /** Rejects with what the engine refuses with; then the sink is told nothing. */
+  readonly accepted: Promise<void>;
 }
 
 interface EndedGeneration {
@@ -44,7 +46,12 @@ export class Generations {
   }
 
   /** @throws ApiError (409) when `id` runs already, and whatever `Engine.generate` refuses with */
-  start(id: string, engine: Engine, request: GenerationRequest, sink: GenerationSink): RunningGeneration {
+  start(
+    id: string,
+    engine: ServedEngine,
+    request: GenerationRequest,
+    sink: GenerationSink,
+  ): RunningGeneration {
     if (this.#running.has(id)) {
       throw new ApiError(409, 'A generation with this id is running.', {
         param: 'events.id',
@@ -64,8 +71,11 @@ export class Generations {
         };
         this.#running.delete(id);
         this.#remember(id, usage);
-        sink.onEnd(end, usage, cause);
-        resolve(usage);
+        try {
+          sink.onEnd(end, usage, cause);
+        } finally {
+          resolve(usage);
+        }
       },
     });
     const running: RunningGeneration = {
@@ -75,6 +85,11 @@ export class Generations {
         generation.cancel();
       },
       ended,
+      accepted: (generation.accepted ?? Promise.resolve()).catch((refusal) => {
+        this.#running.delete(id);
+        resolve({ prompt_tokens: request.promptIds.length, completion_tokens: 0, reason: 'error' });
+        throw refusal;
+      }),
     };
     this.#running.set(id, running);
     return running;

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createAdaptorServer } from '@hono/node-server';
 import type { Logger } from 'pino';
-import type { Engine } from '../engine/types.ts';
+import type { ServedEngine } from '../engine/types.ts';
 import { createApp, type NodeState } from './app.ts';
 import { unavailable } from './errors.ts';
 import { Generations, type GenerationsOptions } from './generations.ts';
@@ -27,7 +27,7 @@ export interface NodeServerOptions extends GenerationsOptions {
 export interface RunningNode {
   /** Where it listens, e.g. `http://127.0.0.1:8790`. */
   readonly url: string;
-  readonly engine: Engine;
+  readonly engine: ServedEngine;
   /**
    * Refuses new work, lets running answers end for up to `timeoutMs`, cancels the rest, then stops listening
    * and frees the model. Settles when all of that is done; a second call joins the first.
@@ -39,18 +39,20 @@ export interface RunningNode {
 
 /** How long a cancelled generation gets to reach its end, and a closed connection its last bytes. */
 const graceMs = 2_000;
+/** How long the engine gets to free what it holds; one in a process of its own is killed before. */
+const closeMs = 6_000;
 
 /**
  * Listens first, so that a used port fails at once and `/healthz` answers while the model loads; then loads.
  * @throws what `listen` and `load` fail with, after which nothing is left open
  */
 export async function serveNode(
-  load: () => Promise<Engine>,
+  load: () => Promise<ServedEngine>,
   options: NodeServerOptions,
 ): Promise<RunningNode> {
   const { token, name, log, pingMs = 15_000, maxBufferedBytes = 1024 * 1024 } = options;
   const generations = new Generations(options);
-  let engine: Engine | undefined;
+  let engine: ServedEngine | undefined;
   let draining: Promise<void> | undefined;
 
   const loadedEngine = () => {
@@ -64,7 +66,10 @@ export async function serveNode(
     stream: { pingMs, maxBufferedBytes },
     generations,
     get ready() {
-      return engine !== undefined && !draining;
+      return engine !== undefined && engine.state !== 'restarting' && !draining;
+    },
+    get draining() {
+      return draining !== undefined;
     },
     loadedEngine,
     requireEngine() {
@@ -99,7 +104,7 @@ export async function serveNode(
     throw error;
   }
 
-  const drain = async (loaded: Engine, timeoutMs: number) => {
+  const drain = async (loaded: ServedEngine, timeoutMs: number) => {
     log.info({ running: generations.size }, 'draining');
     await settledWithin(generations.idle(), timeoutMs);
     if (generations.size > 0) {
@@ -108,7 +113,7 @@ export async function serveNode(
       await settledWithin(generations.idle(), graceMs);
     }
     await stop(server, sending);
-    if (await settledWithin(loaded.close(), graceMs)) log.info('closed');
+    if (await settledWithin(loaded.close(), closeMs)) log.info('closed');
     else log.error('the engine did not close in time');
   };
   const loaded = engine;

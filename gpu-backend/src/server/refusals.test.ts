@@ -221,6 +221,8 @@ test('GET /v1/node', async () => {
   expect(await answer.json()).toEqual({
     model: 'huozi',
     version: expect.stringMatching(/^\d+\.\d+\.\d+/),
+    engine: 'ready',
+    draining: false,
     context_length: 100,
     slots: 4,
     active: 0,

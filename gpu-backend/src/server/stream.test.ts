@@ -57,12 +57,15 @@ test('text is written in the turn of the event loop that brought it', async () =
     destroyed: false,
     writableLength: 0,
     on: () => undefined,
+    writeHead: () => undefined,
+    flushHeaders: () => undefined,
     write: (bytes: string) => writes.push(bytes),
     end: (bytes: string) => writes.push(bytes),
   } as unknown as ServerResponse;
   const frames = new Frames(generateBody().events, 'fp');
   const stream = new EventStream(response, frames, { pingMs: 60_000, maxBufferedBytes: 1 }, () => undefined);
   const turn = () => new Promise<void>((resolve) => process.nextTick(resolve));
+  stream.open('request-1');
   stream.onText('a', [1], 1);
   stream.onText('b', [2], 2);
   await turn();
@@ -71,6 +74,35 @@ test('text is written in the turn of the event loop that brought it', async () =
   stream.onEnd({ reason: 'stop', promptTokens: 1, completionTokens: 2 }, usage, undefined);
   await turn();
   expect(writes[1]).toBe(frames.finish('stop', usage));
+});
+
+test('events that come before the engine has said yes wait for the headers', async () => {
+  const calls: string[] = [];
+  const response = {
+    destroyed: false,
+    writableLength: 0,
+    on: () => undefined,
+    writeHead: () => calls.push('head'),
+    flushHeaders: () => undefined,
+    write: () => calls.push('write'),
+    end: () => calls.push('end'),
+  } as unknown as ServerResponse;
+  const frames = new Frames(generateBody().events, 'fp');
+  const stream = new EventStream(response, frames, { pingMs: 60_000, maxBufferedBytes: 1 }, () => undefined);
+  const turn = () => new Promise<void>((resolve) => process.nextTick(resolve));
+  stream.onText('a', [1], 1);
+  await turn();
+  expect(calls).toEqual([]);
+  stream.onEnd(
+    { reason: 'stop', promptTokens: 1, completionTokens: 1 },
+    { prompt_tokens: 1, completion_tokens: 1, reason: 'stop' },
+    undefined,
+  );
+  await turn();
+  expect(calls).toEqual([]);
+  stream.open('request-1');
+  await turn();
+  expect(calls).toEqual(['head', 'end']);
 });
 
 test('chat without include_usage, and a role in Chinese', async () => {

@@ -304,7 +304,7 @@ class RemoteGeneration implements ServedGeneration {
 
   tell(event: keyof GenerationEvents, args: unknown[]): void {
     if (event === 'onText') this.completionTokens = args[2] as number;
-    (this.#events[event] as (...args: unknown[]) => void)(...args);
+    (this.#events[event] as ((...args: unknown[]) => void) | undefined)?.(...args);
   }
 
   /** What is known of it when its process is gone. */

@@ -35,6 +35,7 @@ function tellAlive(): void {
 
 /** One for each event there is; the compiler asks for those that come later. */
 const eventsOf = (id: number): Required<GenerationEvents> => ({
+  onContinued: (...args) => tell([id, 'onContinued', ...args]),
   onText: (...args) => tell([id, 'onText', ...args]),
   onEnd(end: GenerationEnd) {
     generations.delete(id);

@@ -20,19 +20,6 @@ export interface PlacementOptions extends Omit<ModelPlacement, 'gpuLayers'>, Con
   gpuLayers?: number;
 }
 
-/** What of `EngineOptions` is placement. */
-export const placementKeys = [
-  'gpuLayers',
-  'cpuExpertLayers',
-  'mainGpu',
-  'tensorSplit',
-  'splitMode',
-  'mmap',
-  'mlock',
-  'kvTypes',
-  'flashAttention',
-] as const satisfies (keyof PlacementOptions)[];
-
 /** The machine cannot do what was asked of it, in one line. */
 export class PlacementError extends Error {
   override name = 'PlacementError';

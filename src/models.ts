@@ -1,4 +1,5 @@
 /** `GET /v1/models`: what the nodes serve, in OpenAI's shape. */
+import type { NodeInfo } from 'huozi-gpu-backend/protocol';
 import type { Call } from './call.ts';
 import { EdgeError } from './errors.ts';
 import { knownNodes, nodesServing } from './nodes.ts';
@@ -6,8 +7,8 @@ import { knownNodes, nodesServing } from './nodes.ts';
 interface Model {
   id: string;
   object: 'model';
-  /** Nodes do not say when a model was made. */
-  created: 0;
+  /** When the model's file was last written on a node that serves it, the latest of them; unix seconds. */
+  created: number;
   owned_by: 'huozi';
   /** Longest prompt + answer on every node that serves it, tokens; as vLLM names it. */
   max_model_len: number;
@@ -18,25 +19,32 @@ export async function listModels(
   call: Call,
   allowed: string[] | null,
 ): Promise<{ object: 'list'; data: Model[] }> {
-  const models = new Map<string, Model>();
-  for (const { info } of await knownNodes(call)) {
-    if (!info) continue;
-    const shorter = Math.min(
-      info.context_length,
-      models.get(info.model)?.max_model_len ?? Number.POSITIVE_INFINITY,
-    );
-    models.set(info.model, model(info.model, shorter));
-  }
-  if (models.size === 0) throw new EdgeError({ kind: 'no_node_available', retryAfter: 5 });
-  const shown = [...models.values()].filter(({ id }) => allowed?.includes(id) ?? true);
-  return { object: 'list', data: shown };
+  const infos = (await knownNodes(call)).flatMap(({ info }) => info ?? []);
+  if (infos.length === 0) throw new EdgeError({ kind: 'no_node_available', retryAfter: 5 });
+  const ids = [...new Set(infos.map((info) => info.model))].filter((id) => allowed?.includes(id) ?? true);
+  const serving = (id: string) => infos.filter((info) => info.model === id);
+  return { object: 'list', data: ids.map((id) => model(call, id, serving(id))) };
 }
 
 export async function getModel(call: Call, id: string): Promise<Model> {
   const nodes = await nodesServing(call, id);
-  return model(id, Math.min(...nodes.map((node) => node.info!.context_length)));
+  return model(
+    call,
+    id,
+    nodes.map((node) => node.info!),
+  );
 }
 
-function model(id: string, max_model_len: number): Model {
-  return { id, object: 'model', created: 0, owned_by: 'huozi', max_model_len };
+/** When this isolate was first asked, for nodes of a version that does not say when their model was made. */
+let firstAsked: number | undefined;
+
+function model({ startedAt }: Call, id: string, infos: readonly NodeInfo[]): Model {
+  firstAsked ??= Math.floor(startedAt / 1000);
+  return {
+    id,
+    object: 'model',
+    created: Math.max(...infos.map((info) => info.model_created ?? 0)) || firstAsked,
+    owned_by: 'huozi',
+    max_model_len: Math.min(...infos.map((info) => info.context_length)),
+  };
 }

@@ -1,5 +1,5 @@
 /** Runs a node inside a program of your own; `huozi-gpu-backend serve` is a command line around it. */
-import { access } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { loadEngine } from './engine/engine.ts';
@@ -53,11 +53,11 @@ export class NodeStartError extends Error {
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const all = { ...nodeDefaults, port: 0, log: pino({ level: 'silent' }), ...options };
   if (!all.token) throw new NodeStartError('a node needs a token');
-  await access(all.modelPath).catch(() => {
+  const { mtimeMs } = await stat(all.modelPath).catch(() => {
     throw new NodeStartError(`there is no model file ${all.modelPath}`);
   });
   try {
-    return await serveNode(() => load(all), all);
+    return await serveNode(() => load(all), { modelCreated: Math.floor(mtimeMs / 1000), ...all });
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const place = `${all.host}:${all.port}`;

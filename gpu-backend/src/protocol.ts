@@ -169,6 +169,8 @@ export interface CancelResponse {
 export interface NodeInfo {
   /** Served name, as in `GET /v1/models`. */
   model: string;
+  /** When its file was last written, unix seconds. */
+  model_created?: number;
   version: string;
   /** Longest prompt + answer of one request, tokens. */
   context_length: number;

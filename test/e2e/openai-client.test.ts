@@ -58,7 +58,10 @@ describe('openai-client.py of the seed', () => {
 describe('openai-client-gradio.py of the seed', () => {
   it('lists models, takes the first, and streams a conversation with history', async () => {
     const models = await client.models.list();
-    const model = models.data[0]!.id;
+    const { id: model, created } = models.data[0]!;
+    // When the file was written, in seconds: not before Huozi was, and not in the future.
+    expect(created).toBeGreaterThan(1_700_000_000);
+    expect(created).toBeLessThan(Date.now() / 1000);
     expect(model).toBe('huozi');
     const stream = await client.chat.completions.create({
       model,

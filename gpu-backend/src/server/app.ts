@@ -26,6 +26,7 @@ export interface NodeState {
   readonly name: string;
   readonly token: string;
   readonly log: Logger;
+  readonly modelCreated: number | undefined;
   readonly stream: EventStreamOptions;
   readonly generations: Generations;
   readonly ready: boolean;
@@ -78,6 +79,7 @@ function nodeInfo(node: NodeState): NodeInfo {
   const { info, stats, state = 'ready' } = node.loadedEngine();
   return {
     model: node.name,
+    ...(node.modelCreated !== undefined && { model_created: node.modelCreated }),
     version,
     engine: state,
     draining: node.draining,

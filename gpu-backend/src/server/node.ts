@@ -18,6 +18,8 @@ export interface NodeServerOptions extends GenerationsOptions {
   /** Served name, as clients ask for it. */
   name: string;
   log: Logger;
+  /** When the model's file was last written, unix seconds. */
+  modelCreated?: number;
   /** A comment goes out on a stream after so long without an event, milliseconds. */
   pingMs?: number;
   /** Bytes that may wait for a client that does not read, before its connection is closed. */
@@ -63,6 +65,7 @@ export async function serveNode(
     name,
     token,
     log,
+    modelCreated: options.modelCreated,
     stream: { pingMs, maxBufferedBytes },
     generations,
     get ready() {

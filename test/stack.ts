@@ -16,8 +16,14 @@ export interface Stack {
   stop(): Promise<void>;
 }
 
-/** @param nodeArgs options of `huozi-gpu-backend serve`; one thread by default, because tests share the machine */
-export async function startStack(nodeArgs: readonly string[] = ['--threads', '1']): Promise<Stack> {
+/**
+ * @param nodeArgs options of `huozi-gpu-backend serve`; one thread by default, because tests share the machine
+ * @param between the URL that the edge shall know the node by, e.g. of a proxy that listens in
+ */
+export async function startStack(
+  nodeArgs: readonly string[] = ['--threads', '1'],
+  between: (nodeUrl: string) => Promise<string> = async (url) => url,
+): Promise<Stack> {
   const nodeToken = randomBytes(16).toString('hex');
   const keySecret = randomBytes(16).toString('hex');
   const adminToken = randomBytes(16).toString('hex');
@@ -25,7 +31,12 @@ export async function startStack(nodeArgs: readonly string[] = ['--threads', '1'
   const edgeLog: string[] = [];
   const worker = await startWorker({
     port: 0,
-    bindings: { NODE_URLS: node.url, NODE_TOKEN: nodeToken, KEY_SECRET: keySecret, ADMIN_TOKEN: adminToken },
+    bindings: {
+      NODE_URLS: await between(node.url),
+      NODE_TOKEN: nodeToken,
+      KEY_SECRET: keySecret,
+      ADMIN_TOKEN: adminToken,
+    },
     onLog: (line) => edgeLog.push(line),
   });
   const { key } = await createKey(worker.url, adminToken, { name: 'test' });

@@ -130,7 +130,7 @@ export function speaksChinese(messages: readonly Message[]): boolean {
 
 /** As the model wrote it: the arguments word for word. */
 function callBlock({ function: { name, arguments: args } }: ToolCall): string {
-  return `<tool_call>\n{"name":${JSON.stringify(name)},"arguments":${args.trim() || '{}'}}\n</tool_call>`;
+  return `<tool_call>\n{"name":${JSON.stringify(name)},"arguments":${args.trim() === '' ? '{}' : args}}\n</tool_call>`;
 }
 
 /** The results of one message's calls, as they come in. */

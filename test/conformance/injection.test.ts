@@ -18,7 +18,7 @@ let model: Model;
 let tokenizer: Tokenizer;
 beforeAll(async () => {
   stack = await startStack(['--threads', '1'], (node) => proxy.start(node));
-  model = await loadModel(tinyModel, 0);
+  model = await loadModel(tinyModel);
   tokenizer = new Tokenizer(model);
 });
 afterAll(async () => {

@@ -14,6 +14,7 @@ import { ApiError, toApiError } from './errors.ts';
 import type { EventStreamOptions } from './event-stream.ts';
 import { cancel, generate } from './generate.ts';
 import type { Generations } from './generations.ts';
+import { tokenize } from './tokenize.ts';
 
 const maxBodyBytes = 4 * 1024 * 1024;
 
@@ -56,6 +57,7 @@ export function createApp(state: NodeState): Hono<NodeEnv> {
   app.use('/v1/*', bearerToken(state.token));
   app.get('/v1/node', (c) => c.json(nodeInfo(state)));
   app.post('/v1/generate', bodyLimit({ maxSize: maxBodyBytes, onError: tooLarge }), generate(state));
+  app.post('/v1/tokenize', bodyLimit({ maxSize: maxBodyBytes, onError: tooLarge }), tokenize(state));
   app.delete('/v1/generate/:id', cancel(state));
 
   app.notFound((c) => c.json(new ApiError(404, `There is no ${c.req.path} here.`).body, 404));

@@ -86,7 +86,7 @@ export function cancel(state: NodeState) {
   };
 }
 
-async function readJson(c: Context): Promise<unknown> {
+export async function readJson(c: Context): Promise<unknown> {
   const text = await c.req.text();
   try {
     return JSON.parse(text);

@@ -1,12 +1,21 @@
 import type { z } from 'zod';
-import { type GenerateRequest, generateRequest } from '../protocol.ts';
+import { type GenerateRequest, generateRequest, type Segment, tokenizeRequest } from '../protocol.ts';
 import { ApiError } from './errors.ts';
 
 type Issue = z.core.$ZodIssue;
 
 /** The body of `POST /v1/generate`, or a 400 whose `param` names the first field that is wrong. */
 export function parseGenerateRequest(body: unknown): GenerateRequest {
-  const result = generateRequest.safeParse(body);
+  return parse(generateRequest, body);
+}
+
+/** The same of `POST /v1/tokenize`. */
+export function parseTokenizeRequest(body: unknown): { prompt: Segment[] } {
+  return parse(tokenizeRequest, body);
+}
+
+function parse<T>(schema: z.ZodType<T>, body: unknown): T {
+  const result = schema.safeParse(body);
   if (result.success) return result.data;
   const { path, message } = locate(result.error.issues[0]!);
   const param = path.map(String).join('.');

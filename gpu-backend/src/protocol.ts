@@ -30,10 +30,23 @@
 import { z } from 'zod';
 
 /** Control tokens by name. What a user types can only ever stand in `text`. */
-const controlSegment = z.strictObject({ control: z.enum(['bos', 'begin', 'end']) });
+const controls = ['bos', 'begin', 'end'] as const;
+const controlSegment = z.strictObject({ control: z.enum(controls) });
 const textSegment = z.strictObject({ text: z.string() });
 
 const segment = z.union([controlSegment, textSegment]);
+
+/** A prompt whose first bad segment is its last: complaints about each of hundreds of thousands would cost seconds. */
+function untilFirstBad(prompt: unknown): unknown {
+  if (!Array.isArray(prompt)) return prompt;
+  const bad = prompt.findIndex((entry) => {
+    const isSegment = typeof entry?.text === 'string' || controls.some((name) => name === entry?.control);
+    return !isSegment || Object.keys(entry).length !== 1;
+  });
+  return bad < 0 ? prompt : prompt.slice(0, bad + 1);
+}
+
+const promptSegments = z.preprocess(untilFirstBad, z.array(segment).min(1));
 
 const tokenId = z.int().nonnegative();
 
@@ -99,7 +112,7 @@ const format = z.discriminatedUnion('type', [
 ]);
 
 export const generateRequest = z.strictObject({
-  prompt: z.array(segment).min(1),
+  prompt: promptSegments,
   sampling,
   /** Absent: as many as the context holds, 2,048 at most. */
   max_tokens: z.optional(z.int().positive()),
@@ -134,7 +147,7 @@ export const generateRequest = z.strictObject({
 });
 
 /** `POST /v1/tokenize`. */
-export const tokenizeRequest = z.strictObject({ prompt: z.array(segment).min(1) });
+export const tokenizeRequest = z.strictObject({ prompt: promptSegments });
 
 export type Segment = z.infer<typeof segment>;
 export type Sampling = z.infer<typeof sampling>;

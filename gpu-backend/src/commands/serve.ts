@@ -32,6 +32,9 @@ HUOZI_NODE_TOKEN or from a file; never from the command line, which others can s
 ${placementHelp}  --max-queue N          requests that may wait; 429 past that (default 256)
   --max-queue-tokens N   prompt tokens that may wait (default 8 x context)
   --no-prefix-cache      share no KV cells between requests with equal beginnings
+  --cache-dir DIR        keep cached prefixes there across a restart: written at the end,
+                         read at the start; holds users' prompts as tokens, for the owner only
+  --cache-mib N          what DIR may hold, MiB (default 1024)
   --engine-process MODE  on: the engine runs in a child process, which is started
                          again when native code ends it; off: in this one (default on)
   --step-timeout N       seconds that a decode step may take before the engine counts
@@ -73,6 +76,8 @@ function parse(args: string[]): { options: NodeOptions; drainMs: number } {
       'max-queue': { type: 'string' },
       'max-queue-tokens': { type: 'string' },
       'no-prefix-cache': { type: 'boolean' },
+      'cache-dir': { type: 'string' },
+      'cache-mib': { type: 'string' },
       'engine-process': { type: 'string', default: 'on' },
       'step-timeout': { type: 'string', default: String(defaultStepSeconds) },
       'drain-timeout': { type: 'string', default: String(defaultDrainSeconds) },
@@ -90,11 +95,13 @@ function parse(args: string[]): { options: NodeOptions; drainMs: number } {
     | 'threads'
     | 'threads-batch'
     | 'max-queue'
-    | 'max-queue-tokens';
+    | 'max-queue-tokens'
+    | 'cache-mib';
   const number = (option: Numeric, min: number) => {
     const text = values[option];
     return text === undefined ? undefined : wholeNumber(option, text, min);
   };
+  const cacheMib = number('cache-mib', 0);
   const given = {
     modelPath: values.model,
     host: values.host,
@@ -107,6 +114,8 @@ function parse(args: string[]): { options: NodeOptions; drainMs: number } {
     ...parsePlacement(values),
     maxQueue: number('max-queue', 0),
     maxQueueTokens: number('max-queue-tokens', 0),
+    cacheDir: values['cache-dir'],
+    cacheBytes: cacheMib === undefined ? undefined : cacheMib * 2 ** 20,
     prefixCache: values['no-prefix-cache'] ? false : undefined,
   };
   return {

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { createContext, maxSequences } from '../native/context.ts';
+import { createContext, maxSequences, scratchSequence } from '../native/context.ts';
 import { listDevices } from '../native/devices.ts';
 import { loadLibrary } from '../native/library.ts';
 import type { ModelPlacement } from '../native/placement.ts';
@@ -7,11 +7,13 @@ import { ContinuationError, EngineClosedError, PromptTooLongError, UnknownTokenE
 import { loadModel } from './model.ts';
 import { ContextError } from './model-errors.ts';
 import { choosePlacement } from './placement.ts';
+import { modelFingerprint, restorePrefixes, savePrefixes } from './prefix-files.ts';
 import { Scheduler } from './scheduler.ts';
 import { Sequence } from './sequence.ts';
 import { Tokenizer } from './tokenizer.ts';
 import type { Engine, EngineOptions, GenerationEvents, GenerationRequest } from './types.ts';
 
+const usableIds = Array.from({ length: maxSequences }, (_, id) => id).filter((id) => id !== scratchSequence);
 /** Of a step's tokens, those of prompts while others decode: all of them wait for it. */
 const besideShare = 1 / 4;
 
@@ -23,7 +25,7 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
   const { slots, contextTokens, batchTokens } = options;
   const threads = options.threads ?? Math.max(1, availableParallelism() - 1);
   const threadsBatch = options.threadsBatch ?? threads;
-  requireCount('slots', slots, 1, maxSequences);
+  requireCount('slots', slots, 1, usableIds.length);
   requireCount('contextTokens', contextTokens, 2, 2 ** 31 - 1);
   requireCount('batchTokens', batchTokens, slots, 2 ** 20);
   requireCount('threads', threads, 1, 512);
@@ -64,11 +66,20 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
     maxQueue,
     maxQueueTokens,
     prefixCache,
-    ids: Array.from({ length: maxSequences }, (_, id) => id),
+    ids: usableIds,
   });
   const tokenizer = new Tokenizer(model);
   const maxSequence = Math.min(contextTokens, model.native.trainedContext);
   const { bos, eos, begin, end } = model.tokens;
+  const { cacheDir, cacheBytes = 2 ** 30 } = options;
+  const fingerprint =
+    cacheDir === undefined
+      ? ''
+      : await modelFingerprint(options.modelPath, version, JSON.stringify(options.kvTypes ?? null));
+  const restored =
+    cacheDir === undefined
+      ? undefined
+      : await restorePrefixes(cacheDir, fingerprint, scheduler.cache, context);
   let closing: Promise<void> | undefined;
 
   return {
@@ -89,6 +100,7 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
         buffers: [...model.native.report.buffers, ...context.report.buffers],
       },
       warnings: model.native.report.warnings,
+      ...(restored && { restored }),
     },
     get stats() {
       return scheduler.stats;
@@ -114,10 +126,16 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
       return sequence;
     },
     close() {
-      closing ??= scheduler.close().then(() => {
+      closing ??= (async () => {
+        await scheduler.close();
+        // A full disk must not keep the engine from closing.
+        if (cacheDir !== undefined)
+          await savePrefixes(cacheDir, fingerprint, scheduler.cache, context, cacheBytes).catch(
+            (error: Error) => process.emitWarning(`no prefixes saved in ${cacheDir}: ${error.message}`),
+          );
         context.free();
         model.native.free();
-      });
+      })();
       return closing;
     },
   };

@@ -169,6 +169,23 @@ export class PrefixCache {
     this.#idle.add(node);
   }
 
+  /**
+   * Takes in a prefix from elsewhere, if there is room without evicting anything.
+   * @param load fills the sequence's cells
+   */
+  async restore(
+    tenant: string,
+    tokens: Int32Array,
+    load: (id: number) => Promise<boolean>,
+  ): Promise<boolean> {
+    if (!this.#enabled || this.#tree + this.#promised + tokens.length > this.#cells) return false;
+    if (this.#freeIds.length === 0) return false;
+    const lease = this.join(tenant, tokens, 0) as Lease;
+    const loaded = await load(lease.id);
+    this.leave(lease, loaded ? tokens.length : 0);
+    return loaded;
+  }
+
   /** Evicts everything that nobody runs on. */
   clear(): void {
     for (let leaf = this.#oldest(); leaf; leaf = this.#oldest()) this.#remove(leaf);

@@ -1,5 +1,6 @@
 /** The scheduler against a scripted context: what goes into each step, and what comes out when steps fail. */
 import { describe, expect, it } from 'vitest';
+import type { QueueFullError } from './errors.ts';
 import { Scheduler, type SchedulerOptions, type StepContext } from './scheduler.ts';
 import { Sequence } from './sequence.ts';
 import { greedy } from './testing/generate.ts';
@@ -29,6 +30,7 @@ interface Step {
 /** A model whose next token is always the last one plus one. Steps wait until the test lets them end. */
 class ScriptedContext implements StepContext {
   readonly batch;
+  readonly shared: [source: number, target: number, from: number, to: number][] = [];
   readonly steps: Step[] = [];
   /** KV cells held, by sequence. */
   readonly cells = new Map<number, number>();
@@ -68,8 +70,9 @@ class ScriptedContext implements StepContext {
     else this.cells.set(id, Math.min(this.cells.get(id) ?? 0, from));
   }
 
-  shareCells(): void {
-    throw new Error('nothing is shared without a prefix cache');
+  shareCells(source: number, target: number, from: number, to: number): void {
+    this.shared.push([source, target, from, to]);
+    this.cells.set(target, to);
   }
 
   /** The next step that begins. */
@@ -98,10 +101,11 @@ function setUp(options: Partial<SchedulerOptions> = {}) {
   };
   const context = new ScriptedContext(all.batchTokens);
   const scheduler = new Scheduler(context, all);
-  const submit = (prompt: number[], request: Partial<GenerationRequest> = {}) => {
+  const submit = (prompt: number[], request: Partial<GenerationRequest> = {}, onText?: () => void) => {
     const seen = { text: '', end: undefined as GenerationEnd | undefined };
     const events = {
       onText: (text: string) => {
+        onText?.();
         seen.text += text;
       },
       onEnd: (end: GenerationEnd) => {
@@ -266,5 +270,155 @@ describe('scheduler', () => {
     expect([running.end?.reason, queued.end?.reason]).toEqual(['cancelled', 'cancelled']);
     expect(() => submit([3])).toThrow(expect.objectContaining({ name: 'EngineClosedError' }));
     await scheduler.close();
+  });
+
+  it('lets a long prompt take no more of a step than its share while others decode', async () => {
+    const { context, submit } = setUp({ batchTokens: 64, besideTokens: 5 });
+    submit([1], { maxTokens: 50 });
+    (await context.next()).finish();
+    submit(Array.from({ length: 12 }, () => 4));
+    for (const prompt of [5, 5, 2]) {
+      const step = await context.next();
+      expect(step.tokens.map(([sequence]) => sequence)).toEqual([0, ...Array(prompt).fill(1)]);
+      step.finish();
+    }
+  });
+
+  it('shares the prefill of tenants that are level, and lets the urgent one go first', async () => {
+    const { context, submit } = setUp({ slots: 4, batchTokens: 4 });
+    const [a, b, urgent] = [3, 5, 7];
+    submit(Array(8).fill(a), { tenant: 'a' });
+    submit(Array(8).fill(b), { tenant: 'b' });
+    const order = [];
+    for (let i = 0; i < 6; i++) {
+      const step = await context.next();
+      order.push(...step.tokens.filter(([, position]) => position < 8).map(([, , token]) => token));
+      if (i === 1) submit(Array(4).fill(urgent), { tenant: 'a', priority: 1, maxTokens: 1 });
+      step.finish();
+    }
+    // By fours: a, b, then the urgent one; a has been served more by then.
+    expect(order.slice(0, 16)).toEqual([a, b, urgent, b].flatMap((token) => Array(4).fill(token)));
+  });
+
+  it('begins like a prompt that is under way: waits for it and shares, also when the first one leaves', async () => {
+    const { context, scheduler, submit } = setUp({
+      slots: 3,
+      contextTokens: 400,
+      batchTokens: 20,
+      prefixCache: true,
+    });
+    const beginning = Array.from({ length: 60 }, (_, i) => i % 13);
+    const first = submit([...beginning, 1]);
+    const second = submit([...beginning, 2], { maxTokens: 1 });
+    const stranger = submit([...beginning, 3], { maxTokens: 1, tenant: 'other' });
+    let step = await context.next();
+    expect(step.tokens.map(([sequence]) => sequence)).toEqual(Array(20).fill(0));
+    expect(scheduler.stats).toMatchObject({ active: 2, queued: 1 });
+    step.finish();
+    step = await context.next();
+    first.cancel();
+    step.finish();
+    step = await context.next();
+    // What the first one evaluated is there, and the second one takes over.
+    expect(first.end?.reason).toBe('cancelled');
+    step.finish();
+    for (let i = 0; i < 8; i++) {
+      await turn();
+      context.steps.shift()?.finish();
+    }
+    await turn();
+    const evaluated = first.end!.cachedTokens! + second.end!.cachedTokens!;
+    expect(evaluated).toBeGreaterThanOrEqual(20);
+    expect(second).toMatchObject({ text: 'd', end: { reason: 'length', promptTokens: 61 } });
+    // Nobody sees that another tenant has sent the same.
+    expect(stranger).toMatchObject({ text: 'e', end: { reason: 'length', cachedTokens: 0 } });
+  });
+
+  it('evaluates only what is new of a prompt that goes on from an answer', async () => {
+    const { context, scheduler, submit } = setUp({ prefixCache: true });
+    const first = submit([1, 2, 3], { maxTokens: 3 });
+    for (let i = 0; i < 3; i++) (await context.next()).finish();
+    await turn();
+    expect(first).toMatchObject({ text: 'efg', end: { cachedTokens: 0 } });
+    // Prompt and answer without its last token, which was never evaluated.
+    expect(scheduler.stats).toMatchObject({ active: 0, kvUsed: 0, kvCached: 5 });
+    const next = submit([1, 2, 3, 4, 5, 6, 9], { maxTokens: 1 });
+    const step = await context.next();
+    expect(step.tokens.map(([, position, token]) => [position, token])).toEqual([
+      [5, 6],
+      [6, 9],
+    ]);
+    step.finish();
+    await turn();
+    expect(next).toMatchObject({ text: 'k', end: { cachedTokens: 5 } });
+    // The same again: its last token at least is evaluated.
+    const again = submit([1, 2, 3], { maxTokens: 1 });
+    const last = await context.next();
+    expect(last.tokens).toEqual([[expect.any(Number), 2, 3, true]]);
+    last.finish();
+    await turn();
+    expect(again).toMatchObject({ text: 'e', end: { cachedTokens: 2 } });
+  });
+
+  it('ends what is past its deadline, queued, in prefill or decoding, and nobody else', async () => {
+    const { context, scheduler, submit } = setUp({ slots: 3, batchTokens: 8 });
+    const deadlineMs = 30;
+    const decoding = submit([1], { deadlineMs, maxTokens: 50 });
+    const prefilling = submit(Array(40).fill(2), { deadlineMs });
+    const other = submit([3], { maxTokens: 2 });
+    const queued = submit([4], { deadlineMs });
+    (await context.next()).finish();
+    const step = await context.next();
+    await new Promise((resolve) => setTimeout(resolve, deadlineMs + 5));
+    step.finish();
+    (await context.next()).finish();
+    for (const generation of [decoding, prefilling, queued]) expect(generation.end?.reason).toBe('deadline');
+    expect(decoding.end?.completionTokens).toBeGreaterThan(0);
+    expect(queued.end?.completionTokens).toBe(0);
+    (await context.next()).finish();
+    await turn();
+    expect(other).toMatchObject({ text: 'ef', end: { reason: 'length' } });
+    expect(scheduler.stats).toMatchObject({ active: 0, queued: 0, kvUsed: 0 });
+  });
+
+  it('ends a sequence whose listener throws, and only that one', async () => {
+    const { context, scheduler, submit } = setUp();
+    const broken = submit([1], {}, () => {
+      throw new Error('nobody listens');
+    });
+    const other = submit([3]);
+    for (let i = 0; i < 3; i++) (await context.next()).finish();
+    await turn();
+    expect(broken).toMatchObject({ text: '', end: { reason: 'error', completionTokens: 1 } });
+    expect(broken.end?.error?.message).toBe('nobody listens');
+    expect(other).toMatchObject({ text: 'efg', end: { reason: 'length' } });
+    expect(scheduler.stats).toMatchObject({ active: 0, kvUsed: 0 });
+  });
+
+  it('refuses what is more than may wait, and says how long the queue will take', async () => {
+    const { context, submit } = setUp({ slots: 1, maxQueue: 2, maxQueueTokens: 10 });
+    submit([1], { maxTokens: 9 });
+    submit([2], { maxTokens: 1 });
+    submit([3]);
+    expect(() => submit([4])).toThrow(
+      expect.objectContaining({ name: 'QueueFullError', queued: 3, queuedTokens: 3, waitMs: 0 }),
+    );
+    (await context.next()).finish();
+    await context.next();
+    expect(() => submit(Array(9).fill(4))).toThrow(expect.objectContaining({ name: 'QueueFullError' }));
+    const late = expect.objectContaining({ name: 'QueueFullError', waitMs: expect.any(Number) });
+    expect(() => submit([4])).toThrow(late);
+    try {
+      submit([4]);
+    } catch (error) {
+      expect((error as QueueFullError).waitMs).toBeGreaterThan(0);
+    }
+  });
+
+  it('takes what can begin at once even where nothing may wait', async () => {
+    const { submit } = setUp({ slots: 2, maxQueue: 0, maxQueueTokens: 0 });
+    submit(Array(20).fill(1));
+    submit([2], { maxTokens: 1 });
+    expect(() => submit([3])).toThrow(expect.objectContaining({ name: 'QueueFullError' }));
   });
 });

@@ -21,6 +21,13 @@ export interface EngineOptions extends PlacementOptions {
   maxQueueTokens?: number;
   /** Keep the KV cells of ended sequences, and share those of equal beginnings within a tenant. @default true */
   prefixCache?: boolean;
+  /**
+   * Folder for cached prefixes: written when the engine closes, read when it loads. The files hold what prompts and
+   * answers were computed to, and their token ids: for the owner's eyes only.
+   */
+  cacheDir?: string;
+  /** What that folder may hold, bytes; the most recently used prefixes go first. @default 1 GiB */
+  cacheBytes?: number;
 }
 
 export interface GenerationRequest {
@@ -102,6 +109,8 @@ export interface EngineInfo {
   };
   /** What an operator should know, such as memory that could not be locked. */
   warnings: readonly string[];
+  /** What came back from `cacheDir`, and in one line each what did not and why. */
+  restored?: { prefixes: number; tokens: number; ignored: readonly string[] };
 }
 
 export interface EngineStats {

@@ -49,6 +49,15 @@ export interface NativeContext {
   removeCells(id: number, from: number, to: number): void;
   /** Lets `target` have the KV cells of `source` at positions `[from, to)`: the same cells, nothing is copied. */
   shareCells(source: number, target: number, from: number, to: number): void;
+  /** Bytes of a sequence's file, about. */
+  stateBytes(id: number): number;
+  /** Writes the KV cells of a sequence and the tokens that they were computed from. @returns bytes; 0 on failure */
+  saveState(id: number, path: string, tokens: Int32Array): Promise<number>;
+  /**
+   * Gives a sequence without cells those of a file. Only for files that are known to be whole.
+   * @returns their tokens, `capacity` at most; undefined, and no cells, if the file does not suit this context
+   */
+  loadState(id: number, path: string, capacity: number): Promise<Int32Array | undefined>;
   /** llama.cpp's error lines since the last step began. */
   lastErrors(): string;
   readonly report: BufferReport;
@@ -60,6 +69,8 @@ const [float32, flashAttentionOff] = [0, 0];
 
 /** Sequences that one context can tell apart (`LLAMA_MAX_SEQ`). */
 export const maxSequences = 256;
+/** The id that sequences are saved under; not to be used otherwise. */
+export const scratchSequence = 0;
 /** Tokens computed at once, llama.cpp's default; a larger batch runs in several pieces, still as one call. */
 const microBatch = 512;
 
@@ -139,6 +150,25 @@ export async function createContext(
     },
     removeCells: (id, from, to) => lib.llama_memory_seq_rm(memory, id, from, to),
     shareCells: (source, target, from, to) => lib.llama_memory_seq_cp(memory, source, target, from, to),
+    stateBytes: (id) => Number(lib.llama_state_seq_get_size(pointer, id)),
+    async saveState(id, path, tokens) {
+      // llama.cpp writes sequences below n_seq_max only: this one is kept free for it.
+      lib.llama_memory_seq_cp(memory, id, scratchSequence, -1, -1);
+      const save = promisify(lib.llama_state_seq_save_file.async);
+      const bytes: number | bigint = await save(pointer, path, scratchSequence, tokens, tokens.length);
+      lib.llama_memory_seq_rm(memory, scratchSequence, -1, -1);
+      return Number(bytes);
+    },
+    async loadState(id, path, capacity) {
+      clearLog();
+      const tokens = new Int32Array(new ArrayBuffer(4 * capacity));
+      const count = new BigUint64Array(new ArrayBuffer(8));
+      const load = promisify(lib.llama_state_seq_load_file.async);
+      const bytes: number | bigint = await load(pointer, path, id, tokens, capacity, count);
+      if (Number(bytes) > 0) return tokens.subarray(0, Number(count[0]));
+      lib.llama_memory_seq_rm(memory, id, -1, -1);
+      return undefined;
+    },
     lastErrors,
     report,
     free() {

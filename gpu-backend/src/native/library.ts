@@ -127,6 +127,16 @@ function bind(ggml: LibraryHandle, llama: LibraryHandle) {
     llama_get_memory: lib('llama_get_memory', p, [p]),
     llama_memory_seq_rm: lib('llama_memory_seq_rm', 'bool', [p, 'int32', 'int32', 'int32']),
     llama_memory_seq_cp: lib('llama_memory_seq_cp', 'void', [p, 'int32', 'int32', 'int32', 'int32']),
+    llama_state_seq_get_size: lib('llama_state_seq_get_size', 'size_t', [p, 'int32']),
+    llama_state_seq_save_file: lib('llama_state_seq_save_file', 'size_t', [p, 'str', 'int32', p, 'size_t']),
+    llama_state_seq_load_file: lib('llama_state_seq_load_file', 'size_t', [
+      p,
+      'str',
+      'int32',
+      p,
+      'size_t',
+      p,
+    ]),
     llama_decode: lib('llama_decode', 'int32', [p, structs.batch]),
     llama_get_logits: lib('llama_get_logits', p, [p]),
   };

@@ -3,8 +3,9 @@ import { connect } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
-import { EngineClosedError } from '../engine/errors.ts';
+import { EngineClosedError, QueueFullError } from '../engine/errors.ts';
 import type { Engine } from '../engine/types.ts';
+import { generateRequest } from '../protocol.ts';
 import { serveNode } from './node.ts';
 import { generateBody, send, token } from './testing/client.ts';
 import { ScriptedEngine } from './testing/scripted-engine.ts';
@@ -161,6 +162,46 @@ test('an id that runs already is a 409 and leaves the first alone', async () => 
   const second = await send(url, '/v1/generate', generateBody());
   (await again).end('stop');
   expect(second.status).toBe(200);
+});
+
+test('a full queue is a 429 that says when to come back, in whole seconds that clients heed', async () => {
+  const { url, engine } = await startTestNode();
+  for (const [waitMs, seconds] of [
+    [0, '1'],
+    [1, '1'],
+    [2_100, '3'],
+    [59_001, '60'],
+    [3_600_000, '60'],
+  ] as const) {
+    engine.refusal = new QueueFullError(256, 10_000, waitMs);
+    expect(await refusal(url, '/v1/generate', generateBody())).toMatchObject({
+      status: 429,
+      type: 'rate_limit_error',
+      code: 'queue_full',
+      headers: { 'retry-after': seconds },
+    });
+  }
+});
+
+test('a prompt of very many wrong segments is refused as soon as one is found', async () => {
+  const { url } = await startTestNode();
+  for (const bad of [{ x: 1 }, { control: 'eos' }, null]) {
+    // One complaint, not one for each.
+    const large = { ...generateBody(), prompt: Array(380_000).fill(bad) };
+    expect(generateRequest.safeParse(large).error?.issues).toHaveLength(1);
+    const body = { ...generateBody(), prompt: Array(150_000).fill(bad) };
+    expect(await refusal(url, '/v1/generate', body)).toMatchObject({
+      status: 400,
+      param: expect.stringMatching(/^prompt\.0/),
+    });
+  }
+  const valid = Array.from({ length: 50_000 }, () => ({ control: 'bos' }));
+  expect(
+    await refusal(url, '/v1/generate', { ...generateBody(), prompt: [...valid, { text: 1 }] }),
+  ).toMatchObject({
+    status: 400,
+    param: 'prompt.50000.text',
+  });
 });
 
 test('while the model loads: alive, not ready, 503', async () => {

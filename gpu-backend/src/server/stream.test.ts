@@ -186,6 +186,44 @@ test('a continued answer has no role event, and goes on counting', async () => {
   }
 });
 
+test('a deadline that passes is an error that says so, whether the answer had begun or not, streaming or not', async () => {
+  for (const begun of [true, false]) {
+    const { answer, generation } = await start({ deadline_ms: 50 });
+    if (begun) {
+      generation.text('半', 8);
+      await answer.until('半');
+    }
+    generation.end('deadline');
+    await answer.ended;
+    expect(generation.request.deadlineMs).toBe(50);
+    expect(answer.text).toContain(`"completion_tokens":${begun ? 1 : 0},"reason":"deadline"}`);
+    expect(answer.text).toMatch(/data: \{"error":\{.*"code":"deadline_exceeded"\}\}\n\n$/);
+    expect(answer.text).not.toContain('[DONE]');
+  }
+  const { url, engine } = await startTestNode();
+  const arrival = engine.arrival();
+  const response = send(url, '/v1/generate', generateBody({ events: { stream: false } }));
+  (await arrival).end('deadline');
+  const answer = (await response).read();
+  expect(await answer.json()).toMatchObject({ error: { code: 'deadline_exceeded' } });
+  expect(answer.status).toBe(504);
+});
+
+test('tells what was reused of the prompt, to the client and to the edge', async () => {
+  const { answer, generation } = await start({ events: { include_usage: true }, tenant: 'a', priority: -3 });
+  expect(generation.request).toMatchObject({ tenant: 'a', priority: -3 });
+  generation.text('好', 8);
+  generation.cachedTokens = 2;
+  generation.end('stop');
+  await answer.ended;
+  expect(answer.text).toContain(
+    '"usage":{"prompt_tokens":3,"completion_tokens":1,"total_tokens":4,"prompt_tokens_details":{"cached_tokens":2}}',
+  );
+  expect(answer.text).toContain(
+    ': usage {"prompt_tokens":3,"completion_tokens":1,"cached_tokens":2,"reason":"stop"}',
+  );
+});
+
 test('an error after the start: usage and an error event, no finish_reason, no [DONE]', async () => {
   const { answer, generation, logged } = await start();
   generation.text('半', 8);

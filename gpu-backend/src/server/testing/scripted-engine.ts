@@ -20,6 +20,7 @@ export class ScriptedGeneration implements Generation {
   readonly promptTokens: number;
   completionTokens: number;
   cancelled = false;
+  cachedTokens: number | undefined;
   readonly #events: GenerationEvents;
   readonly #onEnd: () => void;
 
@@ -40,8 +41,8 @@ export class ScriptedGeneration implements Generation {
   end(reason: GenerationEnd['reason'], error?: Error, ids: readonly number[] = []): void {
     this.#onEnd();
     this.completionTokens += ids.length;
-    const { promptTokens, completionTokens } = this;
-    const rest = ids.length > 0 && { ids };
+    const { promptTokens, completionTokens, cachedTokens } = this;
+    const rest = { ...(ids.length > 0 && { ids }), ...(cachedTokens !== undefined && { cachedTokens }) };
     this.#events.onEnd({ reason, promptTokens, completionTokens, ...rest, ...(error && { error }) });
   }
 

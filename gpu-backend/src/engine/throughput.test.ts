@@ -1,0 +1,37 @@
+import { expect, it } from 'vitest';
+import { Throughput } from './throughput.ts';
+
+it('learns what prompt and answer tokens cost, also from steps that have both', () => {
+  const throughput = new Throughput();
+  expect(throughput.estimate(1000, 1000)).toBe(0);
+  for (let i = 0; i < 100; i++) {
+    throughput.step(20, 4, 0);
+    throughput.step(20 + 50, 4, 100);
+  }
+  expect(throughput.estimate(100, 0)).toBeCloseTo(50, 1);
+  expect(throughput.estimate(0, 4)).toBeCloseTo(20, 1);
+  expect(throughput.estimate(100, 4)).toBeCloseTo(70, 1);
+  // The machine is twice as slow from now on.
+  for (let i = 0; i < 100; i++) throughput.step(40, 4, 0);
+  expect(throughput.estimate(0, 4)).toBeCloseTo(40, 1);
+});
+
+it('averages the length of answers', () => {
+  const throughput = new Throughput();
+  expect(throughput.answerTokens).toBe(0);
+  for (let i = 0; i < 200; i++) throughput.answered(i % 2 ? 10 : 30);
+  expect(throughput.answerTokens).toBeGreaterThan(15);
+  expect(throughput.answerTokens).toBeLessThan(25);
+});
+
+it.each([
+  ['nothing measured yet', 0, 128],
+  ['fast', 0.1, 128],
+  ['1 ms a token', 1, 96],
+  ['2 ms a token', 2, 32],
+  ['slower than a step may take', 50, 32],
+])('a chunk of prompt takes no longer than a step may: %s', (_, msPerToken, tokens) => {
+  const throughput = new Throughput();
+  if (msPerToken > 0) throughput.step(msPerToken * 64, 0, 64);
+  expect(throughput.chunk(100, 128)).toBe(tokens);
+});

@@ -34,7 +34,7 @@ export interface EngineProcessOptions {
 /** Up for so long, and the next loss is a first one again. */
 const steadyMs = 60_000;
 /** What closing may take, states saved to disk included. */
-const closeMs = 5_000;
+const closeMs = 30_000;
 
 interface Call {
   since: number;

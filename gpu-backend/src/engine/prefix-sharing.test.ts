@@ -83,11 +83,13 @@ describe('shared prefixes', () => {
       { control: 'begin' },
       { text: '助手\n' },
     ]);
-    const promptIds = Int32Array.from([...turn, ...first.ids, ...next]);
+    // The last one is the end marker, with which the next turn's tokens begin.
+    const answer = first.ids.slice(0, -1);
+    const promptIds = Int32Array.from([...turn, ...answer, ...next]);
     const other = await start(engine, { promptIds, tenant: 'b' }).answer;
     const second = await start(engine, { promptIds, tenant: 'a' }).answer;
     expect(other.cachedTokens).toBe(0);
-    expect(second.cachedTokens).toBe(turn.length + first.ids.length);
+    expect(second.cachedTokens).toBe(turn.length + answer.length);
     expect(second.text).toBe(other.text);
   });
 

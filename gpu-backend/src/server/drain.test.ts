@@ -44,7 +44,7 @@ test('past its limit a drain cancels, and says so on the stream', async () => {
 });
 
 test('an engine that hangs does not hold the drain', async () => {
-  const { url, engine, node, logged } = await startTestNode();
+  const { url, engine, node, logged } = await startTestNode({ closeMs: 50 });
   engine.close = () => new Promise(() => undefined);
   const arrival = engine.arrival();
   const answer = (await send(url, '/v1/generate', generateBody())).read();

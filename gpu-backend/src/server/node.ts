@@ -24,6 +24,12 @@ export interface NodeServerOptions extends GenerationsOptions {
   pingMs?: number;
   /** Bytes that may wait for a client that does not read, before its connection is closed. */
   maxBufferedBytes?: number;
+  /**
+   * How long the engine gets to close, milliseconds: it may have cached prefixes to write; one in a process
+   * of its own is killed before.
+   * @default 35,000
+   */
+  closeMs?: number;
 }
 
 export interface RunningNode {
@@ -41,8 +47,6 @@ export interface RunningNode {
 
 /** How long a cancelled generation gets to reach its end, and a closed connection its last bytes. */
 const graceMs = 2_000;
-/** How long the engine gets to free what it holds; one in a process of its own is killed before. */
-const closeMs = 6_000;
 
 /**
  * Listens first, so that a used port fails at once and `/healthz` answers while the model loads; then loads.
@@ -52,7 +56,7 @@ export async function serveNode(
   load: () => Promise<ServedEngine>,
   options: NodeServerOptions,
 ): Promise<RunningNode> {
-  const { token, name, log, pingMs = 15_000, maxBufferedBytes = 1024 * 1024 } = options;
+  const { token, name, log, pingMs = 15_000, maxBufferedBytes = 1024 * 1024, closeMs = 35_000 } = options;
   const generations = new Generations(options);
   let engine: ServedEngine | undefined;
   let draining: Promise<void> | undefined;

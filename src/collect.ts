@@ -45,28 +45,24 @@ export async function collect(exchange: Exchange, first: Leg): Promise<Response>
 /** The body, or why there is none. Metered either way. */
 async function gather(exchange: Exchange, first: Leg): Promise<string | Problem> {
   const { call, answer, another } = exchange;
+  const told = exchange.retell?.();
+  const body = told ?? new Answer();
   let leg = first;
+  let firstEventAt: number | undefined;
   for (;;) {
-    const told = exchange.retell?.();
-    const body = told ?? new Answer();
-    let firstEventAt: number | undefined;
     for (let events = await leg.read(); events; events = await leg.read()) {
       if (firstEventAt === undefined && !isPing(events)) firstEventAt = Date.now();
       body.add(events);
     }
-    const whole = leg.end === 'done' && body.whole;
-    const next = whole ? undefined : await another(leg);
-    if (next) {
-      leg = next;
-      continue;
-    }
-    const problem: Problem | undefined = whole
-      ? undefined
-      : (problemOf(leg, exchange) ?? { kind: 'node_lost' });
-    call.waitUntil(meter(call, { ...answer, stream: false, firstEventAt, leg, problem }));
-    await told?.end(problem);
-    return problem ?? JSON.stringify(body);
+    const next = leg.end === 'done' ? undefined : await another(leg);
+    if (!next) break;
+    leg = next;
   }
+  const broken: Problem | undefined = body.whole ? undefined : { kind: 'upstream_error' };
+  const problem = problemOf(leg, exchange) ?? broken;
+  call.waitUntil(meter(call, { ...answer, stream: false, firstEventAt, leg, problem }));
+  await told?.end(problem);
+  return problem ?? JSON.stringify(body);
 }
 
 function moment(): Promise<undefined> {

@@ -63,8 +63,9 @@ async function respond(
   const deadlineMs = (Number(call.env.DEADLINE_SECONDS) || defaultDeadlineSeconds) * 1000;
   setTimeout(() => left.abort(new EdgeError({ kind: 'deadline_exceeded' })), deadlineMs);
   const { shorten } = shape;
+  const current = () => nodesServing(call, model);
   const fields = { prompt: shape.promptField, format: generation.formatField };
-  let route = new Route(call, nodes, request, fields, left.signal);
+  let route = new Route(call, current, request, fields, left.signal);
   const open = async () => {
     try {
       return await route.open();
@@ -76,7 +77,7 @@ async function respond(
       const answer = Math.min(maxTokens ?? nodesDefaultMaxTokens, Math.ceil(context / 4));
       const shorter = shorten(tokens, context - answer);
       if (!shorter) throw error;
-      route = new Route(call, nodes, { ...request, prompt: shorter }, fields, left.signal);
+      route = new Route(call, current, { ...request, prompt: shorter }, fields, left.signal);
       return await route.open();
     }
   };
@@ -87,8 +88,8 @@ async function respond(
     retell: shape.retell,
     async another(lost) {
       if (left.signal.aborted || lost.isFinal) return undefined;
-      lost.cancel();
-      return await route.open().catch(() => undefined);
+      lost.abandon();
+      return await route.goOn(lost);
     },
   };
   const leg = await call.timing.measure('node', open()).catch((error) => {

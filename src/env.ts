@@ -1,9 +1,10 @@
+import type { FleetApi } from './fleet/fleet-api.ts';
 import type { DirectoryApi, KeyApi, Objects } from './keys/key-api.ts';
 import type { ConversationApi } from './responses/conversation-api.ts';
 
 /** What `wrangler.toml` and the secrets give the worker. */
 export interface Env {
-  /** Comma-separated base URLs of the nodes. */
+  /** Comma-separated base URLs of nodes that do not announce themselves. May be empty. */
   NODE_URLS: string;
   /** Bearer token that the nodes accept. Leaves the edge for the nodes alone. */
   NODE_TOKEN: string;
@@ -13,6 +14,8 @@ export interface Env {
   ADMIN_TOKEN: string;
   /** After so long without a word from its worker an answer counts as ended. 300 by default. */
   LEASE_SECONDS?: string;
+  /** So long an answer whose node was lost waits for another that goes on with it. 8 by default; 0: asks the others once. */
+  MIGRATION_SECONDS?: string;
   /** Comma-separated origins whose pages may call the edge from a browser. None by default. */
   ALLOWED_ORIGINS?: string;
   /** So long an answer may take, from its request. 900 by default. */
@@ -22,4 +25,5 @@ export interface Env {
   CONVERSATIONS: Objects<ConversationApi>;
   /** So many days after its last response a stored conversation is forgotten. 30 by default. */
   RESPONSE_DAYS?: string;
+  FLEET: Objects<FleetApi>;
 }

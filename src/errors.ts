@@ -19,6 +19,7 @@ export type Problem =
   | { kind: 'quota_exceeded'; period: 'day' | 'month'; limit: number; asked: number }
   | { kind: 'keys_unavailable' }
   | { kind: 'invalid_admin_token' }
+  | { kind: 'invalid_signature' }
   | { kind: 'key_not_found' }
   | { kind: 'response_not_found'; id: string; param: string }
   | { kind: 'responses_unavailable' }
@@ -160,6 +161,13 @@ function wire(problem: Problem): WireError {
         message: 'The admin API needs its token: "Authorization: Bearer …".',
         code: problem.kind,
         headers: { 'www-authenticate': 'Bearer' },
+      };
+    case 'invalid_signature':
+      return {
+        ...badRequest,
+        status: 401,
+        message: 'The signature does not fit: nodes sign with the token that they share with the edge.',
+        code: problem.kind,
       };
     case 'key_not_found':
       return {

@@ -1,5 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { closesStream, codeOf, failureAt, isPing, readLastWrite, wholeEvents } from './event-bytes.ts';
+import {
+  closesStream,
+  codeOf,
+  failureAt,
+  isPing,
+  readIds,
+  readLastWrite,
+  wholeEvents,
+} from './event-bytes.ts';
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
@@ -85,5 +93,24 @@ describe('failureAt', () => {
     'data: {"choices":[],"error":{"x":1}}\n\n',
   ])('finds none at the end of %j', (events) => {
     expect(failureAt(bytes(events))).toBe(-1);
+  });
+});
+
+describe('readIds', () => {
+  const event = (position: number, ids: string, text = 'x') =>
+    `id: ${position}\n${ids === '' ? '' : `: ids ${ids}\n`}data: {"choices":[{"delta":{"content":${JSON.stringify(text)}}}]}\n\n`;
+
+  it.each<[string, string, number[]]>([
+    ['nothing', '', []],
+    ['a ping', ': ping\n\n', []],
+    ['one id', event(1, '312'), [312]],
+    ['several ids, several events', event(2, '312,0') + event(3, '56999'), [312, 0, 56999]],
+    ['an event without ids', event(0, '') + event(1, '7'), [7]],
+    ['ids beside other comments', `id: 1\n: ids 4\n: experts AAE=\ndata: {}\n\n${event(2, '5')}`, [4, 5]],
+    ['what was said is data', event(1, '9', '\n: ids 1,2\n\n'), [9]],
+  ])('%s', (_what, text, expected) => {
+    const ids: number[] = [];
+    readIds(bytes(text), ids);
+    expect(ids).toEqual(expected);
   });
 });

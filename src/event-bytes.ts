@@ -8,7 +8,10 @@ import type { NodeUsage } from 'huozi-gpu-backend/protocol';
 
 const lf = 0x0a;
 const colon = 0x3a;
+const comma = 0x2c;
+const zero = 0x30;
 const brace = 0x7d;
+const idsMark = new TextEncoder().encode(': ids ');
 const decoder = new TextDecoder();
 const done = new TextEncoder().encode('data: [DONE]\n\n');
 const pingLength = ': ping\n\n'.length;
@@ -53,6 +56,40 @@ export function join(first: Uint8Array, second: Uint8Array): Uint8Array {
   joined.set(first);
   joined.set(second, first.length);
   return joined;
+}
+
+/**
+ * Reads what another node needs to go on, without parsing an event: a search for line ends, and the numbers of the
+ * `: ids` lines.
+ * @param events whole ones
+ * @param ids gets the token ids that they tell
+ */
+export function readIds(events: Uint8Array, ids: number[]): void {
+  let line = 0;
+  for (let eol = events.indexOf(lf); eol >= 0; eol = events.indexOf(lf, line)) {
+    if (events[line] === colon && isIds(events, line)) readNumbers(events, line + idsMark.length, eol, ids);
+    line = eol + 1;
+  }
+}
+
+function isIds(bytes: Uint8Array, at: number): boolean {
+  for (let i = 1; i < idsMark.length; i++) if (bytes[at + i] !== idsMark[i]) return false;
+  return true;
+}
+
+/** `312,447` */
+function readNumbers(bytes: Uint8Array, start: number, end: number, numbers: number[]): void {
+  let number = 0;
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at]!;
+    if (byte === comma) {
+      numbers.push(number);
+      number = 0;
+    } else {
+      number = number * 10 + byte - zero;
+    }
+  }
+  numbers.push(number);
 }
 
 export interface LastWrite {

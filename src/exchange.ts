@@ -12,9 +12,12 @@ export interface Exchange {
    * aborts it. Every leg then stops its node.
    */
   left: AbortController;
-  /** Puts another node in the place of one that was lost; undefined when there is none, or nobody to answer. */
+  /**
+   * Puts another node in the place of one that was lost; it goes on after the tokens that were told. Undefined when
+   * there is none, when nobody waits for the answer, or when it cannot go on.
+   */
   another: (lost: Leg) => Promise<Leg | undefined>;
-  /** For answers that are not told in the node's own events. A new one for each time that an answer starts over. */
+  /** For answers that are not told in the node's own events. */
   retell: (() => Retelling) | undefined;
 }
 

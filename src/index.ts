@@ -14,6 +14,7 @@ import { renderChat, renderText } from './chatml.ts';
 import { parseCompletionRequest } from './completion-request.ts';
 import { complete } from './completions.ts';
 import { errorResponse } from './errors.ts';
+import { hearBeat } from './fleet/beat.ts';
 import { authorise } from './keys/ask-key.ts';
 import { getModel, listModels } from './models.ts';
 import { openapi } from './openapi/openapi.ts';
@@ -27,6 +28,7 @@ import { shortening } from './truncation.ts';
 import { ownUsage } from './usage/own-usage.ts';
 import { allowOrigins, safeHeaders } from './web-safety.ts';
 
+export { FleetObject } from './fleet/fleet-object.ts';
 export { KeyDirectory } from './keys/key-directory.ts';
 export { KeyObject } from './keys/key-object.ts';
 export { ConversationObject } from './responses/conversation-object.ts';
@@ -64,6 +66,7 @@ const limitBody = bodyLimit({
 });
 app.use('/admin/*', requireAdmin(), limitBody);
 app.route('/admin', admin);
+app.post('/fleet/beat', limitBody, hearBeat);
 app.use('/v1/*', requireKey(), limitBody);
 
 app.get('/v1/models', async (c) => {

@@ -16,7 +16,7 @@ function legOf(quietMs?: number) {
   });
   // As `fetch` does when its signal aborts.
   abort.signal.addEventListener('abort', () => controller.error(new DOMException('aborted', 'AbortError')));
-  const leg = new Leg(node, 'chatcmpl-1', body, abort, quietMs);
+  const leg = new Leg(node, 'chatcmpl-1', body, abort, [], quietMs);
   return { leg, abort, send: (text: string) => controller.enqueue(encoder.encode(text)), controller };
 }
 

@@ -11,6 +11,7 @@ import {
   isPing,
   join,
   type LastWrite,
+  readIds,
   readLastWrite,
   wholeEvents,
 } from './event-bytes.ts';
@@ -23,13 +24,15 @@ import { cancel, type NodeAddress } from './node-api.ts';
  */
 export type LegEnd = 'done' | 'failed' | 'lost';
 
-/** A node pings every 15 s, so one that says nothing for so long is gone. */
-const silenceMs = 45_000;
+/** A node pings every 2 s, so one that says nothing for so long hangs or is gone. */
+const silenceMs = 5_000;
 /** No event is near as long: what comes without a blank line for so many bytes is no event stream. */
 const longestEvent = 1024 * 1024;
 
 export class Leg {
   readonly node: NodeAddress;
+  /** Token ids of the answer so far, of earlier legs too. */
+  readonly ids: number[];
   readonly #id: string;
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   readonly #abort: AbortController;
@@ -41,19 +44,27 @@ export class Leg {
   #incomplete: Uint8Array | undefined;
   /** The last whole events that were no ping. Kept by reference: nothing is copied per token. */
   #last: Uint8Array | undefined;
+  /** The same without the event that says that it failed. */
+  #shown: Uint8Array | undefined;
   #cancelled: Promise<NodeUsage | undefined> | undefined;
+  #clientLeft = false;
   #end: LegEnd | undefined;
   #problem: Problem = { kind: 'node_lost' };
 
-  /** @param abort ends the fetch that `body` comes from */
+  /**
+   * @param abort ends the fetch that `body` comes from
+   * @param ids of the legs before; gets those of this one
+   */
   constructor(
     node: NodeAddress,
     id: string,
     body: ReadableStream<Uint8Array>,
     abort: AbortController,
+    ids: number[] = [],
     quietMs = silenceMs,
   ) {
     this.node = node;
+    this.ids = ids;
     this.#id = id;
     this.#reader = body.getReader();
     this.#abort = abort;
@@ -88,9 +99,20 @@ export class Leg {
     return kind === 'generation_cancelled' || kind === 'deadline_exceeded';
   }
 
-  /** Stops the node: its sequence is free at the next step. */
+  /** Whether all tokens so far are known by their ids, which a node needs to go on. */
+  get knowsItsTokens(): boolean {
+    return this.#shown === undefined || readLastWrite(this.#shown).position === this.ids.length;
+  }
+
+  /** The client has left: stops the node, whose sequence is free at the next step. */
   cancel(): void {
     if (this.#end === 'done') return;
+    this.#clientLeft = true;
+    this.abandon();
+  }
+
+  /** Nothing more is expected of it; in case it lives, it stops. */
+  abandon(): void {
     this.#cancelled ??= cancel(this.node, this.#id);
     this.#abort.abort();
   }
@@ -99,11 +121,10 @@ export class Leg {
   async usage(): Promise<{ usage: NodeUsage; source: 'stream' | 'node' | 'counted' }> {
     const { usage, position } = this.#lastWrite();
     if (usage) return { usage, source: 'stream' };
-    const wasCancelled = this.#cancelled !== undefined;
-    this.cancel();
+    if (this.#end !== 'done') this.abandon();
     const told = await this.#cancelled;
     if (told) return { usage: told, source: 'node' };
-    const reason = wasCancelled ? 'cancelled' : 'error';
+    const reason = this.#clientLeft ? 'cancelled' : 'error';
     return { usage: { prompt_tokens: 0, completion_tokens: position, reason }, source: 'counted' };
   }
 
@@ -137,10 +158,15 @@ export class Leg {
     if (!isPing(events)) this.#last = events;
     if (closesStream(events)) this.#close('done');
     const failure = failureAt(events);
-    if (failure < 0) return events;
-    this.#problem = nodesProblem(codeOf(events.subarray(failure)));
-    this.#close('failed');
-    return failure > 0 ? events.subarray(0, failure) : undefined;
+    if (failure >= 0) {
+      this.#problem = nodesProblem(codeOf(events.subarray(failure)));
+      this.#close('failed');
+      if (failure === 0) return undefined;
+    }
+    const shown = failure < 0 ? events : events.subarray(0, failure);
+    readIds(shown, this.ids);
+    if (!isPing(shown)) this.#shown = shown;
+    return shown;
   }
 
   #close(end: LegEnd): void {
@@ -151,6 +177,6 @@ export class Leg {
   }
 
   #lastWrite(): LastWrite {
-    return this.#last ? readLastWrite(this.#last) : { usage: undefined, position: 0 };
+    return this.#last ? readLastWrite(this.#last) : { usage: undefined, position: this.ids.length };
   }
 }

@@ -1,21 +1,28 @@
 /**
- * The nodes of the configuration and what they last said of themselves. Read from memory on the request path;
+ * The nodes, configured or announced, and what they last said of themselves. Read from memory on the request path;
  * asked again in the background, so that only an isolate's first request waits for it.
  */
 import type { NodeInfo } from 'huozi-gpu-backend/protocol';
 import type { Call } from './call.ts';
 import { EdgeError } from './errors.ts';
+import { fleetObject } from './fleet/fleet-api.ts';
 import { type NodeAddress, nodeInfo } from './node-api.ts';
 
 export interface KnownNode extends NodeAddress {
   /** The last that it said; undefined when it never answered. */
   info: NodeInfo | undefined;
-  /** Whether it answered when it was last asked. */
+  /** Whether it was heard when it was last to be. */
   up: boolean;
+  /** Prefixes that it says it holds, see routing/prefix-keys.ts. */
+  prefixes: ReadonlySet<number>;
+  /** Requests that this isolate sent it since it said all that. */
+  sent: number;
 }
 
-/** Milliseconds after which nodes are asked again. */
-const freshMs = 5_000;
+/** Milliseconds after which nodes are asked again: what routing knows is not much older. */
+const freshMs = 1_000;
+/** What nobody has asked about for so long is no longer worth routing by; the request waits for news. */
+const staleMs = 15_000;
 /** A client who names a model that is not known makes the edge ask at most this often. */
 const askForUnknownMs = 1_000;
 
@@ -28,22 +35,22 @@ interface Snapshot {
 /** An isolate's memory. Plain values only: workerd lets no request wait for another one's promise. */
 let snapshot: Snapshot | undefined;
 
-/** Every configured node, with what is known of it. */
-export async function knownNodes(call: Call, maxAgeMs?: number): Promise<KnownNode[]> {
+/** Every configured and announced node, with what is known of it. */
+export async function knownNodes(call: Call, maxAgeMs = staleMs): Promise<KnownNode[]> {
   const { env } = call;
   const configuration = `${env.NODE_URLS}\n${env.NODE_TOKEN}`;
   const current = snapshot?.configuration === configuration ? snapshot : undefined;
   const age = current ? call.startedAt - current.askedAt : Number.POSITIVE_INFINITY;
   const known = current?.nodes.some((node) => node.info) ?? false;
-  if (!current || !known || age > (maxAgeMs ?? Number.POSITIVE_INFINITY)) {
-    const nodes = await ask(current?.nodes ?? configuredNodes(call));
+  if (!current || !known || age > maxAgeMs) {
+    const nodes = await ask(call, current?.nodes ?? []);
     snapshot = { configuration, askedAt: Date.now(), nodes };
     return nodes;
   }
   if (age > freshMs) {
     current.askedAt = call.startedAt;
     call.waitUntil(
-      ask(current.nodes).then((nodes) => {
+      ask(call, current.nodes).then((nodes) => {
         snapshot = { configuration, askedAt: Date.now(), nodes };
       }),
     );
@@ -63,20 +70,58 @@ export async function nodesServing(call: Call, model: string): Promise<KnownNode
   throw new EdgeError({ kind: 'no_node_available', retryAfter: 5 }, 'no node says what it serves');
 }
 
-function ask(nodes: KnownNode[]): Promise<KnownNode[]> {
-  return Promise.all(
-    nodes.map(async (node) => {
-      const info = await nodeInfo(node);
-      return { ...node, info: info ?? node.info, up: info !== undefined };
-    }),
-  );
+async function ask(call: Call, before: readonly KnownNode[]): Promise<KnownNode[]> {
+  const { env } = call;
+  const configured = configuredUrls(call);
+  const [asked, announced] = await Promise.all([
+    Promise.all(configured.map((url) => askOne({ url, token: env.NODE_TOKEN }, before))),
+    // Without its object's answer the edge goes on with the nodes that it had.
+    fleetObject(env)
+      .members()
+      .catch(() => undefined),
+  ]);
+  const others =
+    announced?.map(({ url, info }) => known({ url, token: env.NODE_TOKEN }, info, true)) ?? before;
+  return [...asked, ...others.filter(({ url }) => !configured.includes(url))];
 }
 
-function configuredNodes({ env }: Call): KnownNode[] {
-  const urls = (env.NODE_URLS ?? '').split(',').map((url) => url.trim().replace(/\/+$/, ''));
-  const usable = urls.filter((url) => /^https?:\/\/[^/?#@\s]+(\/[^?#\s]*)?$/.test(url));
-  if (usable.length === 0 || usable.length < urls.filter(Boolean).length || !env.NODE_TOKEN) {
-    throw new EdgeError({ kind: 'edge_misconfigured' }, 'NODE_URLS or NODE_TOKEN is missing or malformed');
+async function askOne(address: NodeAddress, before: readonly KnownNode[]): Promise<KnownNode> {
+  const info = await nodeInfo(address);
+  const last = before.find(({ url }) => url === address.url)?.info;
+  return known(address, info ?? last, info !== undefined);
+}
+
+function known(address: NodeAddress, info: NodeInfo | undefined, up: boolean): KnownNode {
+  return { ...address, info, up, prefixes: decodePrefixes(info?.prefixes), sent: 0 };
+}
+
+/** Base64 of uint32, little-endian. What is not that says nothing. */
+function decodePrefixes(base64: unknown): ReadonlySet<number> {
+  if (typeof base64 !== 'string') return new Set();
+  try {
+    const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+    return new Set(new Uint32Array(bytes.buffer, 0, bytes.length >> 2));
+  } catch {
+    return new Set();
   }
-  return usable.map((url) => ({ url, token: env.NODE_TOKEN, info: undefined, up: false }));
+}
+
+/** None is right where nodes announce themselves. */
+function configuredUrls({ env }: Call): string[] {
+  const urls = (env.NODE_URLS ?? '').split(',').map((url) => url.trim().replace(/\/+$/, ''));
+  const named = urls.filter(Boolean);
+  const usable = named.filter((url) => /^https?:\/\/[^/?#@\s]+(\/[^?#\s]*)?$/.test(url));
+  if (usable.length < named.length || !env.NODE_TOKEN) {
+    throw new EdgeError({ kind: 'edge_misconfigured' }, 'NODE_URLS is malformed or NODE_TOKEN is missing');
+  }
+  return usable;
+}
+
+/** Nodes that answered lately first, and among them a start that spreads requests. `start` is in [0, 1). */
+export function inTurn(nodes: readonly KnownNode[], start: number): KnownNode[] {
+  const turned = (some: KnownNode[]) => {
+    const at = Math.floor(start * some.length);
+    return [...some.slice(at), ...some.slice(0, at)];
+  };
+  return [...turned(nodes.filter((node) => node.up)), ...turned(nodes.filter((node) => !node.up))];
 }

@@ -13,6 +13,7 @@ import { meter } from './meter.ts';
 
 const encoder = new TextEncoder();
 const ping = encoder.encode(': ping\n\n');
+const migrated = encoder.encode(': migrated\n\n');
 const headers = {
   'content-type': 'text/event-stream; charset=utf-8',
   'cache-control': 'no-store, no-transform',
@@ -42,10 +43,11 @@ async function pump(exchange: Exchange, first: Leg, client: ClientStream): Promi
       const full = client.write(told && !isPing(events) ? encoder.encode(told.add(events)) : events);
       if (full) await full;
     }
-    // A node that is lost before its first event has shown the client nothing: another may take its place.
-    const next = leg.end === 'lost' && firstEventAt === undefined ? await exchange.another(leg) : undefined;
+    const next = leg.end === 'done' ? undefined : await exchange.another(leg);
     if (!next) break;
     leg = next;
+    // For whoever looks closely: a comment, which clients skip.
+    if (firstEventAt !== undefined) client.write(migrated);
   }
   const problem = problemOf(leg, exchange);
   if (told) client.write(encoder.encode(await told.end(problem)));

@@ -1,6 +1,6 @@
 /**
  * Which node takes the request. Nodes are tried one after another until one accepts: what fails before that has
- * shown the client nothing, so it may be tried elsewhere.
+ * shown the client nothing, so it may be tried elsewhere. And who goes on when a node is lost with half an answer.
  */
 import type { ErrorBody, GenerateRequest, NodeUsage } from 'huozi-gpu-backend/protocol';
 import type { Call } from './call.ts';
@@ -9,6 +9,8 @@ import { Leg } from './leg.ts';
 import { log } from './log.ts';
 import { cancel, generate } from './node-api.ts';
 import type { KnownNode } from './nodes.ts';
+import { askedOf, choose, report } from './routing/choose.ts';
+import type { Asked } from './routing/policy.ts';
 
 /** A node accepts or refuses at once; queueing comes after its headers. */
 const acceptDeadlineMs = 15_000;
@@ -19,49 +21,84 @@ export interface ClientFields {
   /** Undefined where it asked for no form of the answer. */
   format: string | undefined;
 }
+/** Between two rounds of asking who can go on. The sum may be bounded by MIGRATION_SECONDS. */
+const migrationWaitsMs = [0, 250, 500, 1_000, 2_000, 4_000];
+const defaultMigrationSeconds = 8;
+/** Legs of one answer that may end without one token: an answer that kills nodes must not go round. */
+const fruitlessLegs = 3;
+const mostLegs = 20;
 
 export class Route {
   readonly #call: Call;
   readonly #left: AbortSignal;
-  readonly #id: string;
-  readonly #body: string;
+  readonly #request: GenerateRequest;
   readonly #fields: ClientFields;
-  readonly #untried: KnownNode[];
+  readonly #asked: Asked;
+  readonly #nodes: () => Promise<readonly KnownNode[]>;
+  /** Token ids of the answer so far. Legs add to it. */
+  readonly #ids: number[] = [];
+  #legs = 0;
+  #fruitless = 0;
+  #idsBefore = 0;
   #cancelled: Promise<NodeUsage | undefined> | undefined;
-  #refusal: Problem = { kind: 'no_node_available', retryAfter: 5 };
 
-  /** @param left aborts when the client has left, however that was noticed */
+  /**
+   * @param nodes those that serve the model, as they are known at that time
+   * @param left aborts when the client has left, however that was noticed
+   */
   constructor(
     call: Call,
-    nodes: readonly KnownNode[],
+    nodes: () => Promise<readonly KnownNode[]>,
     request: GenerateRequest,
     fields: ClientFields,
     left: AbortSignal,
   ) {
     this.#call = call;
+    this.#nodes = nodes;
     this.#left = left;
-    this.#id = request.events.id;
+    this.#request = request;
     this.#fields = fields;
-    this.#body = JSON.stringify(request);
-    this.#untried = inTurn(nodes, Math.random());
+    this.#asked = askedOf(request.tenant ?? '', request.prompt);
   }
 
-  /** The next leg, on a node that has not been tried. Throws an EdgeError when none takes the request. */
-  async open(): Promise<Leg> {
-    for (;;) {
-      const node = this.#untried.shift();
-      if (!node) throw new EdgeError(this.#refusal);
-      const result = await this.#try(node);
-      if (result instanceof Leg) return result;
-      log('node_refused', {
-        request_id: this.#call.requestId,
-        trace_id: this.#call.trace.traceId,
-        node: node.url,
-        problem: result.kind,
-      });
-      // A refusal that says more than that nobody answered is the one to pass on.
-      if (this.#refusal.kind === 'no_node_available') this.#refusal = result;
+  /** The first leg. Throws an EdgeError when no node takes the request. */
+  open(): Promise<Leg> {
+    return this.#open(new Set());
+  }
+
+  /**
+   * The leg that goes on after the tokens so far, on another node than `lost`. Undefined when nobody can: then the
+   * answer ends as `lost` did.
+   */
+  async goOn(lost: Leg): Promise<Leg | undefined> {
+    if (lost.isFinal) return undefined;
+    report(lost.node.url, false, Date.now());
+    this.#fruitless = this.#ids.length > this.#idsBefore ? 0 : this.#fruitless + 1;
+    if (this.#fruitless >= fruitlessLegs || this.#legs >= mostLegs || !this.#canGoOn(lost)) return undefined;
+    log('migration', {
+      request_id: this.#call.requestId,
+      trace_id: this.#call.trace.traceId,
+      node: lost.node.url,
+      position: this.#ids.length,
+      problem: lost.problem?.kind,
+    });
+    let left = 1_000 * Number(this.#call.env.MIGRATION_SECONDS ?? defaultMigrationSeconds);
+    for (const wait of migrationWaitsMs) {
+      left -= wait;
+      if (left < 0) break;
+      if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
+      if (this.#left.aborted) return undefined;
+      // Once all others have been asked, the one that was lost may have come back.
+      const excluded = wait < 1_000 ? new Set([lost.node.url]) : new Set<string>();
+      const leg = await this.#open(excluded).catch(() => undefined);
+      if (leg) return leg;
     }
+    return undefined;
+  }
+
+  /** How many legs took over from another. */
+  get migrations(): number {
+    return Math.max(0, this.#legs - 1);
   }
 
   /**
@@ -72,14 +109,53 @@ export class Route {
     return this.#cancelled;
   }
 
-  async #try(node: KnownNode): Promise<Leg | Problem> {
+  /** Choices told at once share one list of ids, and an echoed prompt would be echoed again. */
+  #canGoOn(lost: Leg): boolean {
+    const { n = 1, echo = false } = this.#request;
+    return this.#ids.length === 0 || (n === 1 && !echo && lost.knowsItsTokens);
+  }
+
+  async #open(tried: Set<string>): Promise<Leg> {
+    const nodes = await this.#nodes();
+    const { deadline_ms } = this.#request;
+    const body = JSON.stringify({
+      ...this.#request,
+      prefix_keys: this.#asked.keys,
+      ...(this.#ids.length > 0 && { continue_ids: this.#ids }),
+      // One deadline for the whole answer.
+      ...(deadline_ms && { deadline_ms: Math.max(1, deadline_ms - (Date.now() - this.#call.startedAt)) }),
+    });
+    let refusal: Problem = { kind: 'no_node_available', retryAfter: 5 };
+    for (;;) {
+      const node = choose(nodes, this.#asked, tried, Date.now());
+      if (!node) throw new EdgeError(refusal);
+      tried.add(node.url);
+      const result = await this.#try(node, body);
+      if (result instanceof Leg) {
+        this.#legs++;
+        this.#idsBefore = this.#ids.length;
+        return result;
+      }
+      log('node_refused', {
+        request_id: this.#call.requestId,
+        trace_id: this.#call.trace.traceId,
+        node: node.url,
+        problem: result.kind,
+      });
+      // A refusal that says more than that nobody answered is the one to pass on.
+      if (refusal.kind === 'no_node_available') refusal = result;
+    }
+  }
+
+  async #try(node: KnownNode, body: string): Promise<Leg | Problem> {
+    const { id } = this.#request.events;
     const abort = new AbortController();
     let leg: Leg | undefined;
     const leave = () => {
       if (leg) {
         leg.cancel();
       } else {
-        this.#cancelled = cancel(node, this.#id);
+        this.#cancelled = cancel(node, id);
         this.#call.waitUntil(this.#cancelled);
       }
       abort.abort();
@@ -88,30 +164,27 @@ export class Route {
     this.#left.addEventListener('abort', leave);
     const deadline = setTimeout(() => abort.abort(), acceptDeadlineMs);
     try {
-      const response = await generate(node, this.#body, this.#call, abort.signal);
-      if (!isEventStream(response)) return await refusalOf(response, this.#fields);
-      leg = new Leg(node, this.#id, response.body, abort);
+      const response = await generate(node, body, this.#call, abort.signal);
+      if (!isEventStream(response)) {
+        const refusal = await refusalOf(response, this.#fields);
+        if (refusal.kind !== 'overloaded') report(node.url, false, Date.now());
+        return refusal;
+      }
+      report(node.url, true, Date.now());
+      leg = new Leg(node, id, response.body, abort, this.#ids);
       return leg;
     } catch (error) {
       if (error instanceof EdgeError) throw error;
       if (this.#left.aborted) throw new EdgeError(whyStopped(this.#left));
       // It may have accepted without our hearing of it.
-      this.#call.waitUntil(cancel(node, this.#id));
+      this.#call.waitUntil(cancel(node, id));
+      report(node.url, false, Date.now());
       return { kind: 'no_node_available', retryAfter: 5 };
     } finally {
       clearTimeout(deadline);
       if (!leg) this.#left.removeEventListener('abort', leave);
     }
   }
-}
-
-/** Nodes that answered lately first, and among them a start that spreads requests. `start` is in [0, 1). */
-export function inTurn(nodes: readonly KnownNode[], start: number): KnownNode[] {
-  const turned = (some: KnownNode[]) => {
-    const at = Math.floor(start * some.length);
-    return [...some.slice(at), ...some.slice(0, at)];
-  };
-  return [...turned(nodes.filter((node) => node.up)), ...turned(nodes.filter((node) => !node.up))];
 }
 
 function isEventStream(response: Response): response is Response & { body: ReadableStream<Uint8Array> } {

@@ -5,8 +5,7 @@ import { EdgeError, type Problem } from './errors.ts';
 import { authorise } from './keys/ask-key.ts';
 import { reserve } from './limits/reservation.ts';
 import { tokenize } from './node-api.ts';
-import { type KnownNode, knownNodes, nodesServing } from './nodes.ts';
-import { inTurn } from './route.ts';
+import { inTurn, type KnownNode, knownNodes, nodesServing } from './nodes.ts';
 import type { TokenizeRequest } from './tokenize-request.ts';
 
 interface Tokenized {

@@ -140,6 +140,8 @@ export const generateRequest = z.strictObject({
   return_routed_experts: z.optional(z.boolean()),
   /** Salt of the prefix cache and unit of fairness. */
   tenant: z.optional(z.string().regex(/^[\w-]{1,64}$/)),
+  /** What the prompt begins with, as the edge's numbers; the node tells them back in `NodeInfo.prefixes`. */
+  prefix_keys: z.optional(z.array(z.int().min(0).max(4_294_967_295)).max(16)),
   /** Higher goes first; 0 when absent. */
   priority: z.optional(z.int().min(-100).max(100)),
   /** From arrival; past it the answer ends with reason `deadline`. */
@@ -192,6 +194,12 @@ export interface NodeInfo {
   queued: number;
   /** Prompt tokens of the queued requests. */
   queued_tokens?: number;
+  /** Measured lately; absent before the first request. */
+  prefill_tokens_per_second?: number;
+  /** How long an answer held its slot, on average. */
+  answer_seconds?: number;
+  /** Base64 of uint32, little-endian: `prefix_keys` of prompts that are likely still in its cache. */
+  prefixes?: string;
   /** Takes no new requests. */
   draining?: boolean;
   /** A lost engine is started again. */

@@ -73,6 +73,8 @@ export async function startEdge(
       NODE_TOKEN: nodes[0]!.token,
       KEY_SECRET: keySecret,
       ADMIN_TOKEN: adminToken,
+      // A scripted node would go on with the same script.
+      MIGRATION_SECONDS: '0',
       ...bindings,
     },
     onLog: (line) => log.push(line),

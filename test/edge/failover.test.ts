@@ -1,4 +1,5 @@
 /** Two nodes: what fails before the client has seen anything is tried on the other one. */
+import type { ServerResponse } from 'node:http';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { chat, type Edge, startEdge, withoutPings } from './edge.ts';
 import { accept, answer, refuse, type Script, ScriptedNode, streamOf, textEvent } from './scripted-node.ts';
@@ -29,8 +30,10 @@ function firstOneDoes(script: Script): void {
 }
 
 it('spreads requests over the nodes', async () => {
-  for (let at = 0; at < 40; at++) await (await edge.post(chat())).text();
-  // By chance: all on one side would come once in 2³⁹ runs.
+  for (let at = 0; at < 40; at++) {
+    await (await edge.post(chat({ messages: [{ role: 'user', content: String(at) }] }))).text();
+  }
+  // Conversations have their homes by chance: all on one side would come once in 2³⁹ runs.
   expect(Math.min(...asked())).toBeGreaterThan(0);
 });
 
@@ -80,14 +83,50 @@ describe.each([true, false])('stream: %s', (stream) => {
   });
 });
 
-it('an answer in one piece starts over, because nothing of it has been shown', async () => {
-  firstOneDoes((generation) => {
+describe.each([
+  ['resets its connection', (response: ServerResponse) => response.socket!.resetAndDestroy()],
+  ['ends without [DONE]', (response: ServerResponse) => response.end()],
+  ['leaves half an event', (response: ServerResponse) => response.end('id: 2\n: ids 9')],
+  [
+    'says that its engine is lost',
+    (response: ServerResponse) =>
+      response.end(
+        ': usage {"prompt_tokens":5,"completion_tokens":1,"reason":"error"}\ndata: {"error":{"message":"x","type":"server_error","param":null,"code":"engine_lost"}}\n\n',
+      ),
+  ],
+])('a node that %s amid an answer', (_what, end) => {
+  const half: Script = (generation) => {
     accept(generation);
     generation.response.write(textEvent(generation.request, 1, '半'));
-    setTimeout(() => generation.response.socket!.resetAndDestroy(), 150);
+    setTimeout(() => end(generation.response), 150);
+  };
+
+  it('is replaced by one that goes on after its tokens, in the same stream', async () => {
+    firstOneDoes(half);
+    const text = await (await edge.post(chat({ stream: true }))).text();
+    const contents = [...text.matchAll(/"content":"(.*?)"/g)].map(([, content]) => content);
+    expect(contents.join('')).toBe('半好');
+    expect(text).toContain(': migrated\n\n');
+    expect(text).not.toContain('"error"');
+    expect(text.endsWith('data: [DONE]\n\n')).toBe(true);
+    const [first, second] = nodes.flatMap((node) => node.generations.map(({ request }) => request));
+    expect([first!.continue_ids, second!.continue_ids]).toContainEqual([101]);
+    expect([first!.continue_ids, second!.continue_ids]).toContainEqual(undefined);
+    expect(second!.sampling.seed).toBe(first!.sampling.seed);
   });
-  const body = (await (await edge.post(chat())).json()) as { choices: { message: { content: string } }[] };
-  expect(body.choices[0]!.message.content).toBe('好');
+
+  it('is replaced as well where the answer comes in one piece', async () => {
+    firstOneDoes(half);
+    const body = (await (await edge.post(chat())).json()) as { choices: { message: { content: string } }[] };
+    expect(body.choices[0]!.message.content).toBe('半好');
+  });
+
+  it('is not replaced where two choices were told at once', async () => {
+    firstOneDoes(half);
+    const text = await (await edge.post(chat({ stream: true, n: 2 }))).text();
+    expect(text).toMatch(/"code":"(node_lost|upstream_error)"/);
+    expect(text).not.toContain('[DONE]');
+  });
 });
 
 it('a node that is not there at all: 503 with retry-after, and what was refused was not the model', async () => {
@@ -109,7 +148,7 @@ it('a node that is not there at all: 503 with retry-after, and what was refused 
   }
 });
 
-it.each(['', 'ftp://node', 'http://user:password@node', 'http://node/?a=b', 'node:8790'])(
+it.each(['ftp://node', 'http://user:password@node', 'http://node/?a=b', 'node:8790'])(
   'an address that is none is the operator’s to mend: %j',
   async (url) => {
     const misconfigured = await startEdge(nodes, [url]);

@@ -79,7 +79,7 @@ describe('an answer in one piece', () => {
       accept(generation);
       generation.response.end(`${events}data: [DONE]\n\n`);
     };
-    expect(await errorOf(await edge.post(chat()))).toMatchObject({ status: 502, code: 'node_lost' });
+    expect(await errorOf(await edge.post(chat()))).toMatchObject({ status: 502, code: 'upstream_error' });
   });
 
   it('speaks the Chinese role to who spoke Chinese roles, and sends exact segments', async () => {

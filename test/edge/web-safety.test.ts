@@ -112,7 +112,6 @@ it.each([
 });
 
 it.each([
-  ['', 'none'],
   ['file:///etc/passwd', 'another scheme'],
   ['http://user:word@node.example', 'credentials'],
   ['http://node.example/?to=', 'a query'],

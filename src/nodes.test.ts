@@ -1,8 +1,14 @@
 import { expect, it } from 'vitest';
-import type { KnownNode } from './nodes.ts';
-import { inTurn } from './route.ts';
+import { inTurn, type KnownNode } from './nodes.ts';
 
-const known = (url: string, up: boolean): KnownNode => ({ url, token: '', info: undefined, up });
+const known = (url: string, up: boolean): KnownNode => ({
+  url,
+  token: '',
+  info: undefined,
+  up,
+  prefixes: new Set(),
+  sent: 0,
+});
 const nodes = [known('a', true), known('b', false), known('c', true), known('d', true)];
 const order = (start: number) =>
   inTurn(nodes, start)

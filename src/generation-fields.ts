@@ -9,7 +9,7 @@ import { also, orString } from './also.ts';
 import { formatFields } from './answer-format.ts';
 import { EdgeError } from './errors.ts';
 import { idle, label } from './idle.ts';
-import { list } from './list.ts';
+import { list, map } from './list.ts';
 
 const penalty = z._default(z.number().check(z.minimum(-2), z.maximum(2)), 0);
 export const tokenCount = z.optional(z.int().check(z.positive()));
@@ -24,15 +24,11 @@ const stopStrings = z
   )
   .register(also, orString);
 
-const mostBiases = 1_024;
-const logitBias = z
-  .record(
-    z.string().check(z.regex(/^\d{1,7}$/, 'must be a token id.')),
-    z.number().check(z.minimum(-100), z.maximum(100)),
-  )
-  .check(
-    z.refine((value) => Object.keys(value).length <= mostBiases, `must have at most ${mostBiases} tokens.`),
-  );
+const logitBias = map(
+  z.string().check(z.regex(/^\d{1,7}$/, 'must be a token id.')),
+  z.number().check(z.minimum(-100), z.maximum(100)),
+  { max: 1_024 },
+);
 
 export const generationFields = {
   model: z.string().check(z.minLength(1), z.maxLength(128)),

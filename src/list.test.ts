@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import * as z from 'zod/mini';
 import { parseChatRequest } from './chat-request.ts';
-import { list } from './list.ts';
+import { list, map } from './list.ts';
 import { parseResponseFields } from './responses/response-request.ts';
 import { refusal } from './testing/refusal.ts';
 
@@ -26,6 +26,21 @@ it('looks at nothing of what is too long', () => {
   const { schema, looks } = counting(10);
   expect(schema.safeParse(Array(11).fill(1)).error!.issues).toMatchObject([{ code: 'too_big', maximum: 10 }]);
   expect(looks()).toBe(0);
+});
+
+it('looks no further in a map than the first entry at fault, and at nothing of one that is too large', () => {
+  let looks = 0;
+  const value = z.custom((one) => {
+    looks++;
+    return one === 1;
+  });
+  const schema = map(z.string(), value, { max: 3 });
+  expect(schema.safeParse({ a: 1, b: 1 }).data).toEqual({ a: 1, b: 1 });
+  looks = 0;
+  expect(schema.safeParse({ a: 1, b: 0, c: 0 }).error!.issues).toMatchObject([{ path: ['b'] }]);
+  expect(looks).toBe(3);
+  expect(schema.safeParse({ a: 0, b: 0, c: 0, d: 0 }).error!.issues).toMatchObject([{ path: [] }]);
+  expect(looks).toBe(3);
 });
 
 it.each([

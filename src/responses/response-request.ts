@@ -7,7 +7,7 @@ import { also, orString } from '../also.ts';
 import { generationFields, tokenCount } from '../generation-fields.ts';
 import { idle, isEmptyArray, isObject, label } from '../idle.ts';
 import { jsonObject } from '../json-object.ts';
-import { list } from '../list.ts';
+import { list, map } from '../list.ts';
 import { echo, validate } from '../validate.ts';
 import { isResponseId } from './response-id.ts';
 
@@ -154,9 +154,7 @@ const included = z.literal([
   'code_interpreter_call.outputs',
 ]);
 
-const metadata = z
-  .record(z.string().check(z.maxLength(64)), z.string().check(z.maxLength(512)))
-  .check(z.refine((pairs) => Object.keys(pairs).length <= 16, 'must have 16 pairs at most.'));
+const metadata = map(z.string().check(z.maxLength(64)), z.string().check(z.maxLength(512)), { max: 16 });
 
 /** Beyond OpenAI's, as in the chat API. */
 const extraFields = {

@@ -127,7 +127,10 @@ function typeOf(schema: JsonSchema): Html | string {
   if (schema.type === 'array') return html`list of ${typeOf(schema.items as JsonSchema)}`;
   if (schema.type === 'object' && schema.properties) {
     const required = (schema.required ?? []) as string[];
-    const names = Object.keys(schema.properties).map((name) => (required.includes(name) ? name : `${name}?`));
+    const names = Object.entries(schema.properties as Record<string, JsonSchema>).map(([name, one]) => {
+      if ('const' in one) return `${name}: ${JSON.stringify(one.const)}`;
+      return required.includes(name) ? name : `${name}?`;
+    });
     return `{${names.join(', ')}}`;
   }
   const type = String(schema.type ?? 'any');

@@ -1,9 +1,10 @@
 /** The Responses API on real workerd, before a node that does what a test says. */
 import { mkdtemp, rm } from 'node:fs/promises';
+import type { GenerateRequest } from 'huozi-gpu-backend/protocol';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { ResponseObject } from '../../src/responses/response-object.ts';
 import { type Edge, startEdge, until } from './edge.ts';
-import { accept, answer, ScriptedNode, streamOf, textEvent } from './scripted-node.ts';
+import { accept, answer, type Script, ScriptedNode, streamOf, textEvent } from './scripted-node.ts';
 
 let node: ScriptedNode;
 let second: ScriptedNode;
@@ -176,6 +177,75 @@ describe('cancel', () => {
     } finally {
       await both.stop();
     }
+  });
+});
+
+describe('a function', () => {
+  const tools = [{ type: 'function', name: 'weather', parameters: { type: 'object', properties: {} } }];
+  const called = (request: GenerateRequest, delta: object, finish_reason: string | null = null) => {
+    const { id, created, model } = request.events;
+    const choices = [{ index: 0, delta, logprobs: null, finish_reason }];
+    const data = { id, object: 'chat.completion.chunk', created, model, choices };
+    return `id: 1\n: ids 1\ndata: ${JSON.stringify(data)}\n\n`;
+  };
+  const call: Script = (generation) => {
+    accept(generation);
+    const piece = (fields: object) => called(generation.request, { tool_calls: [{ index: 0, ...fields }] });
+    generation.response.end(
+      piece({ id: 'call_1', type: 'function', function: { name: 'weather', arguments: '' } }) +
+        piece({ function: { arguments: '{"city":"哈尔' } }) +
+        piece({ function: { arguments: '滨"}' } }) +
+        called(generation.request, {}, 'tool_calls') +
+        'data: [DONE]\n\n',
+    );
+  };
+
+  it.each(['previous_response_id', 'input'])('is called, and its result goes back by %s', async (way) => {
+    node.script = call;
+    const first = await make({ tools, tool_choice: 'required' });
+    expect(lastRequest().format).toMatchObject({
+      type: 'tools',
+      tools: [{ name: 'weather' }],
+      choice: 'required',
+      parallel: true,
+    });
+    const [item] = first.output;
+    expect(item).toMatchObject({
+      type: 'function_call',
+      call_id: 'call_1',
+      name: 'weather',
+      arguments: '{"city":"哈尔滨"}',
+      status: 'completed',
+    });
+    node.script = answer('零下十二度');
+    const result = { type: 'function_call_output', call_id: 'call_1', output: '−12' };
+    const second = await make(
+      way === 'input'
+        ? { tools, input: [{ role: 'user', content: '你好' }, ...first.output, result] }
+        : { tools, previous_response_id: first.id, input: [result] },
+    );
+    expect(textOf(second)).toBe('零下十二度');
+    const [system, ...turns] = said();
+    expect(system).toContain('"name":"weather"');
+    expect(turns).toEqual([
+      '用户\n你好',
+      '助手\n<tool_call>\n{"name":"weather","arguments":{"city":"哈尔滨"}}\n</tool_call>',
+      '用户\n<tool_response>\n−12\n</tool_response>',
+    ]);
+  });
+
+  it.each([
+    [{ input: [{ type: 'function_call_output', call_id: 'x', output: '1' }] }, 'input.0.call_id'],
+    [{ tools, input: [{ type: 'function_call', call_id: 'x', name: 'f', arguments: '{}' }] }, 'input.0'],
+    [{ tools: [...tools, ...tools] }, 'tools.1.name'],
+    [{ tools, tool_choice: { type: 'function', name: 'time' } }, 'tool_choice.name'],
+    [{ tools: [{ type: 'function', name: 'two words' }] }, 'tools.0.name'],
+    [{ tool_choice: 'required' }, 'tool_choice'],
+    [{ tools, text: { format: { type: 'json_object' } } }, 'text.format'],
+  ])('is refused by name: %j', async (fields, param) => {
+    const error = await errorOf(await post(fields));
+    expect(error).toMatchObject({ status: 400, param });
+    expect(error.message).toMatch(new RegExp(`^${param.replaceAll('.', '\\.')}`));
   });
 });
 

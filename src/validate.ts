@@ -28,6 +28,8 @@ export function echo(text: string): string {
 }
 
 function withoutNulls(body: object): object {
+  // A body of a hundred thousand unknown fields is not copied to be refused.
+  if (!Object.values(body).includes(null)) return body;
   return Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null));
 }
 

@@ -80,6 +80,7 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
     cacheDir === undefined
       ? undefined
       : await restorePrefixes(cacheDir, fingerprint, scheduler.cache, context);
+  const ends = new Set([end, eos]);
   let closing: Promise<void> | undefined;
 
   return {
@@ -115,10 +116,10 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
       const cells = Math.min(request.promptIds.length + request.maxTokens, maxSequence);
       // Those of another vocabulary never come.
       const asked = request.stopIds.filter((id) => id < vocabularySize);
-      const stopIds = new Set(request.ignoreEos ? asked : [...asked, eos, begin, end]);
-      const sequence = new Sequence(request, events, model.pieces, stopIds, cells, () =>
-        scheduler.noticeCancel(),
-      );
+      const goesPastEos = request.ignoreEos && !request.grammar;
+      const stopIds = new Set(goesPastEos ? asked : [...asked, eos, begin, end]);
+      const onCancel = () => scheduler.noticeCancel();
+      const sequence = new Sequence(request, events, model.pieces, stopIds, cells, onCancel, ends);
       if (closing) throw new EngineClosedError();
       const { finished } = sequence;
       if (finished) setImmediate(() => sequence.end(finished));

@@ -32,7 +32,8 @@ interface Cut {
 
 /** Weights below are probabilities relative to the best token's: e^((logit − best) / temperature). */
 export class Sampler {
-  readonly #size: number;
+  /** Of the vocabulary. */
+  readonly size: number;
   /** Candidates by rising id. */
   readonly #ids: Uint32Array;
   readonly #weights: Float64Array;
@@ -43,7 +44,7 @@ export class Sampler {
 
   /** @param size of the vocabulary */
   constructor(size: number) {
-    this.#size = size;
+    this.size = size;
     this.#ids = new Uint32Array(size);
     this.#weights = new Float64Array(size);
     this.#buckets = new Uint16Array(size);
@@ -54,13 +55,13 @@ export class Sampler {
    * @param position in its sequence, prompt included, of the token to be drawn
    */
   sample(logits: Float32Array, offset: number, sampling: Sampling, position: number): number {
-    const row = logits.subarray(offset, offset + this.#size);
+    const row = logits.subarray(offset, offset + this.size);
     const best = argmax(row);
     const { temperature, top_k, top_p, min_p, seed } = sampling;
     if (temperature === 0 || top_k === 1) return best;
     const most = row[best] as number;
     const [a, b] = philox(seed, position, 0);
-    const limited = top_k > 0 && top_k < this.#size;
+    const limited = top_k > 0 && top_k < this.size;
     if (!limited && top_p === 1 && min_p === 0) return raceOfAll(row, most, temperature, a, b) ?? best;
 
     let cut: Cut | undefined;
@@ -85,12 +86,12 @@ export class Sampler {
   /** top_p's share is of the whole vocabulary, yet most of it need not be added up to know where the cut falls. */
   #cutByMass(row: Float32Array, most: number, temperature: number, share: number): Cut {
     const near = this.#collect(row, most, temperature, massReach);
-    const far = (this.#size - this.#candidates) * Math.exp(-massReach);
-    const least = this.#cut(row, this.#size, share * near);
-    if (least.id === this.#cut(row, this.#size, share * (near + far)).id) return least;
+    const far = (this.size - this.#candidates) * Math.exp(-massReach);
+    const least = this.#cut(row, this.size, share * near);
+    if (least.id === this.#cut(row, this.size, share * (near + far)).id) return least;
     const mass = share * addUp(row, most, temperature);
     this.#collect(row, most, temperature, depth);
-    return this.#cut(row, this.#size, mass);
+    return this.#cut(row, this.size, mass);
   }
 
   /** Makes candidates of the tokens less than `reach` nats below the best. @returns the sum of their weights */

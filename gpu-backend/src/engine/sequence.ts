@@ -5,6 +5,7 @@ import { type LogitChange, logitChanges } from './logit-change.ts';
 import type { Lease } from './prefix-cache.ts';
 import type { Sampler } from './sampler.ts';
 import { StopStrings } from './stop-strings.ts';
+import { drawAllowed, TokenGrammar } from './token-grammar.ts';
 import type { TokenPieces } from './token-pieces.ts';
 import type { Generation, GenerationEvents, GenerationRequest } from './types.ts';
 
@@ -40,6 +41,7 @@ export class Sequence implements Generation {
   readonly #events: GenerationEvents;
   readonly #onCancel: () => void;
   readonly #changes: readonly LogitChange[];
+  readonly #grammar: TokenGrammar | undefined;
   readonly #stopIds: ReadonlySet<number>;
   readonly #detokenizer: Detokenizer;
   readonly #stopStrings: StopStrings;
@@ -47,7 +49,8 @@ export class Sequence implements Generation {
 
   /**
    * @param stopIds all of them, the request's and the model's
-   * @throws ContinuationError
+   * @param ends those of them that a grammar may end with; the first is taken where nothing else is left
+   * @throws ContinuationError, InvalidGrammarError
    */
   constructor(
     request: GenerationRequest,
@@ -56,6 +59,7 @@ export class Sequence implements Generation {
     stopIds: ReadonlySet<number>,
     cells: number,
     onCancel: () => void,
+    ends: ReadonlySet<number> = new Set(),
   ) {
     this.request = request;
     const { promptIds, continueIds } = request;
@@ -68,6 +72,7 @@ export class Sequence implements Generation {
     this.#onCancel = onCancel;
     this.#stopIds = stopIds;
     this.#changes = logitChanges(request, stopIds, pieces);
+    this.#grammar = request.grammar && new TokenGrammar(request.grammar, pieces, ends);
     this.#detokenizer = new Detokenizer(pieces);
     this.#stopStrings = new StopStrings(request.stopStrings);
     if (continueIds?.length) this.#replay(continueIds);
@@ -87,7 +92,12 @@ export class Sequence implements Generation {
   /** The next token, from the row of logits that begins at `offset`. */
   draw(sampler: Sampler, logits: Float32Array, offset: number): number {
     for (const change of this.#changes) change.apply(logits, offset);
-    return sampler.sample(logits, offset, this.request.sampling, this.past);
+    const id = sampler.sample(logits, offset, this.request.sampling, this.past);
+    const grammar = this.#grammar;
+    if (!grammar || grammar.allows(id)) return id;
+    return drawAllowed(grammar, id, logits.subarray(offset, offset + sampler.size), (row) =>
+      sampler.sample(row, 0, this.request.sampling, this.past),
+    );
   }
 
   /** Takes a sampled token and tells its text. @returns why the answer is complete, if it is */
@@ -115,6 +125,9 @@ export class Sequence implements Generation {
       return { text: this.#rest(this.#stopStrings.push(this.#detokenizer.flush())), reason: 'stop' };
     }
     for (const change of this.#changes) change.add(id);
+    if (this.#grammar && !this.#grammar.accept(id)) {
+      throw new ContinuationError(`the grammar does not allow token ${this.completionTokens}`);
+    }
     this.next = id;
     const shown = this.#stopStrings.push(this.#detokenizer.push(id));
     if (shown.found) return { text: shown.text, reason: 'stop' };

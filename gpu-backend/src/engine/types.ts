@@ -30,6 +30,14 @@ export interface EngineOptions extends PlacementOptions {
   cacheBytes?: number;
 }
 
+/** What an answer must look like. */
+export interface AnswerGrammar {
+  /** As llama.cpp has it; its rule `root`. */
+  gbnf: string;
+  /** Anything goes until this text has come; the grammar is of what follows it. Absent: from the start. */
+  trigger?: string;
+}
+
 export interface GenerationRequest {
   promptIds: Int32Array;
   sampling: Sampling;
@@ -44,8 +52,10 @@ export interface GenerationRequest {
   priority?: number;
   /** Milliseconds from now after which it ends with reason `deadline`, wherever it stands. */
   deadlineMs?: number;
-  /** No stop id before so many tokens. */
+  /** No stop id before so many tokens; with a grammar, unless it leaves nothing else. */
   minTokens?: number;
+  /** With one, eos and the end marker always stop. */
+  grammar?: AnswerGrammar;
   /**
    * The answer so far. All state is replayed over it, and the next token is drawn at the position after it; none
    * of it is told again, all of it counts in positions, `completionTokens` and `maxTokens`.
@@ -135,7 +145,7 @@ export interface Engine {
   /** Token ids of a prompt. No text segment can yield bos, eos or a marker. */
   tokenize(segments: readonly Segment[]): Int32Array;
   /**
-   * Throws PromptTooLongError, ContinuationError, UnknownTokenError, QueueFullError, EngineClosedError; everything
+   * Throws PromptTooLongError, ContinuationError, UnknownTokenError, InvalidGrammarError, QueueFullError, EngineClosedError; everything
    * later is told through `events`.
    */
   generate(request: GenerationRequest, events: GenerationEvents): Generation;

@@ -8,6 +8,7 @@ import {
 } from '../engine/errors.ts';
 import type { GenerationEnd } from '../engine/types.ts';
 import { EngineLostError, EngineRestartingError } from '../engine-process/errors.ts';
+import { GrammarTooAmbiguousError, InvalidGrammarError, InvalidSchemaError } from '../grammar/errors.ts';
 import type { ErrorBody } from '../protocol.ts';
 
 /** 499, as nginx has it: the request was ended from the client's side. Hono's list lacks it. */
@@ -81,6 +82,14 @@ export function toApiError(thrown: unknown): ApiError {
       headers: retryAfter,
       cause: thrown,
     });
+  }
+  if (thrown instanceof InvalidGrammarError || thrown instanceof GrammarTooAmbiguousError) {
+    const init = { param: 'format', code: 'invalid_grammar', cause: thrown };
+    return new ApiError(400, `format: the grammar is not valid: ${thrown.message}.`, init);
+  }
+  if (thrown instanceof InvalidSchemaError) {
+    const init = { param: 'format', code: 'invalid_schema', cause: thrown };
+    return new ApiError(400, `format: the schema cannot be honoured: ${thrown.message}.`, init);
   }
   if (thrown instanceof UnknownTokenError) {
     const param = 'sampling.logit_bias';

@@ -1,6 +1,7 @@
 /** Errors between two processes: the class survives by its name, its fields by value. */
 import * as engineErrors from '../engine/errors.ts';
 import * as modelErrors from '../engine/model-errors.ts';
+import * as grammarErrors from '../grammar/errors.ts';
 import * as nativeErrors from '../native/errors.ts';
 
 export interface WireError {
@@ -14,6 +15,7 @@ export interface WireError {
 const classes = new Map<string, ErrorConstructor>(
   [
     ...Object.values(engineErrors),
+    ...Object.values(grammarErrors),
     ...Object.values(modelErrors),
     ...Object.values(nativeErrors),
     RangeError,

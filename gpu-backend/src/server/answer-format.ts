@@ -1,9 +1,9 @@
-import { Grammar } from '../grammar/automaton.ts';
 import type { AnswerGrammar } from '../engine/types.ts';
+import { Grammar } from '../grammar/automaton.ts';
+import { InvalidGrammarError, InvalidSchemaError } from '../grammar/errors.ts';
 import { jsonObjectGrammar, jsonSchemaGrammar } from '../grammar/json-schema.ts';
 import { toolsGrammar } from '../grammar/tools.ts';
 import type { GenerateRequest } from '../protocol.ts';
-import { InvalidGrammarError, InvalidSchemaError } from '../grammar/errors.ts';
 import { ApiError } from './errors.ts';
 
 /**
@@ -27,7 +27,9 @@ export function answerGrammar(format: NonNullable<GenerateRequest['format']>): A
   return grammar;
 }
 
-function fromSchema(format: Exclude<NonNullable<GenerateRequest['format']>, { type: 'grammar' }>): AnswerGrammar {
+function fromSchema(
+  format: Exclude<NonNullable<GenerateRequest['format']>, { type: 'grammar' }>,
+): AnswerGrammar {
   switch (format.type) {
     case 'json_object':
       return { gbnf: jsonObjectGrammar() };

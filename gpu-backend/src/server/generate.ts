@@ -2,6 +2,7 @@ import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { Context } from 'hono';
 import type { GenerationEnd, GenerationRequest, ServedEngine } from '../engine/types.ts';
 import type { CancelResponse, GenerateRequest, NodeUsage } from '../protocol.ts';
+import { answerGrammar } from './answer-format.ts';
 import type { NodeEnv, NodeState } from './app.ts';
 import { ApiError, type CancelCause, endError } from './errors.ts';
 import { EventStream } from './event-stream.ts';
@@ -104,6 +105,9 @@ function engineRequest(
   if (promptIds.length === 0) {
     throw new ApiError(400, 'The prompt is empty.', { param: 'prompt', code: 'invalid_value' });
   }
+  if (request.format?.type === 'tools') {
+    throw new ApiError(400, 'format: tools are not served yet.', { param: 'format', code: 'unsupported' });
+  }
   // A limit beyond the context is no error: the answer ends there with `length`. A prompt that leaves no
   // room at all is the engine's to refuse.
   const room = Math.max(1, engine.info.maxSequence - promptIds.length);
@@ -118,6 +122,7 @@ function engineRequest(
     ...(request.priority === undefined ? {} : { priority: request.priority }),
     ...(request.deadline_ms === undefined ? {} : { deadlineMs: request.deadline_ms }),
     ...(request.min_tokens !== undefined && { minTokens: request.min_tokens }),
+    ...(request.format && { grammar: answerGrammar(request.format) }),
     ...(request.continue_ids && { continueIds: request.continue_ids }),
   };
 }

@@ -27,7 +27,7 @@ export interface Repeat {
   after: Repeat | undefined;
 }
 
-export const empty: Node = { kind: 'empty' };
+const empty: Node = { kind: 'empty' };
 
 export function sequence(parts: readonly Node[]): Node {
   return parts.reduceRight<Node>(

@@ -16,7 +16,7 @@ const freshMs = 30_000;
 const beatEveryMs = 2_000;
 
 const count = z.int().check(z.nonnegative());
-const beatBody = z.object({
+export const beatBody = z.object({
   url: z.string().check(z.maxLength(512), z.regex(/^https?:\/\/[^/?#@\s]+(\/[^?#\s]*[^/?#\s])?$/)),
   sent_at: z.int(),
   leaving: z.boolean(),

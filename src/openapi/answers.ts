@@ -262,5 +262,6 @@ export const answers: Record<string, JsonSchema> = {
   Key: object(key),
   NewKey: object({ ...key, key: string }),
   KeyList: page(ref('Key'), { has_more: boolean }),
+  Beat: object({ nodes: integer, beat_every_ms: integer }),
   NodeList: page(object({ url: string, up: boolean, info: orNull(mapOf(anything)) })),
 };

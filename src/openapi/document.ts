@@ -60,6 +60,12 @@ export function openApiDocument(): OpenApiDocument {
       securitySchemes: {
         key: { type: 'http', scheme: 'bearer', description: 'A key: hz_…' },
         admin: { type: 'http', scheme: 'bearer', description: 'ADMIN_TOKEN' },
+        node: {
+          type: 'apiKey',
+          in: 'header',
+          name: 'x-huozi-signature',
+          description: 'HMAC-SHA256 of the body with NODE_TOKEN, hexadecimal.',
+        },
       },
     },
   };

@@ -3,6 +3,7 @@ import type * as z from 'zod/mini';
 import { keyChange, newKey, page, rotation } from '../admin/key-requests.ts';
 import { chatBody } from '../chat-request.ts';
 import { completionBody } from '../completion-request.ts';
+import { beatBody } from '../fleet/beat.ts';
 import { itemsQuery, retrieval } from '../responses/item-query.ts';
 import { responseBody } from '../responses/response-request.ts';
 import { tokenizeChatBody, tokenizeTextBody } from '../tokenize-request.ts';
@@ -11,7 +12,7 @@ import { admins, owners } from '../usage/usage-query.ts';
 export interface Operation {
   summary: [english: string, chinese: string];
   /** Whose token opens it. */
-  who: 'anybody' | 'key' | 'admin';
+  who: 'anybody' | 'key' | 'admin' | 'node';
   /** Any one of these. */
   body?: z.ZodMiniType[];
   query?: z.ZodMiniType;
@@ -134,6 +135,18 @@ export const operations: Record<string, Operation> = {
     summary: ['What every node says of itself', '各节点的自述'],
     who: 'admin',
     answer: 'NodeList',
+  },
+  'POST /fleet/beat': {
+    summary: ['A node announces itself', '节点自报'],
+    who: 'node',
+    body: [beatBody],
+    example: {
+      url: 'https://node.example',
+      sent_at: 1_790_000_000_000,
+      leaving: false,
+      info: { model, version: '0.1.0', context_length: 32_768, slots: 8, active: 1, queued: 0 },
+    },
+    answer: 'Beat',
   },
   'GET /healthz': { summary: ['Whether the edge lives', '网关是否存活'], who: 'anybody', answer: 'Health' },
   'GET /openapi.json': {

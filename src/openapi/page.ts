@@ -10,7 +10,7 @@ export function page(document: OpenApiDocument, origin: string): Html {
   const all = Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => ({ method, path, operation })),
   );
-  const sections = ['API', 'admin', 'anybody'].map((tag) => ({
+  const sections = ['API', 'admin', 'node', 'anybody'].map((tag) => ({
     title: titles[tag]!,
     operations: all.filter(({ operation }) => operation.tags.includes(tag)),
   }));
@@ -46,7 +46,18 @@ ${Object.entries(components.schemas).map(
 </html>`;
 }
 
-const titles: Record<string, string> = { API: 'API · 接口', admin: 'Admin · 管理', anybody: 'Open · 公开' };
+const titles: Record<string, string> = {
+  API: 'API · 接口',
+  admin: 'Admin · 管理',
+  node: 'Nodes · 节点',
+  anybody: 'Open · 公开',
+};
+
+const authentication: Record<string, string> = {
+  key: 'authorization: Bearer $HUOZI_API_KEY',
+  admin: 'authorization: Bearer $ADMIN_TOKEN',
+  node: 'x-huozi-signature: …',
+};
 
 function section(
   { method, path, operation }: { method: string; path: string; operation: Described },
@@ -54,22 +65,22 @@ function section(
 ): Html {
   const [english, chinese] = operation.summary.split(' · ');
   const body = operation.requestBody?.content['application/json'];
-  const token = operation.security[0] && (operation.security[0].admin ? '$ADMIN_TOKEN' : '$HUOZI_API_KEY');
+  const header = authentication[Object.keys(operation.security[0] ?? {})[0] ?? ''];
   return html`<section id="${anchor(method, path)}">
 <h3>${badge(method)} <code>${path}</code></h3>
 <p>${english} <span lang="zh">${chinese}</span></p>
 ${operation.parameters ? html`<h4>Parameters · 参数</h4>${parameterTable(operation.parameters)}` : ''}
 ${body ? html`<h4>Body · 请求体</h4>${bodyTables(body.schema)}` : ''}
 <h4>Example · 示例</h4>
-<pre>${curl(method, origin + path, token, body?.example)}</pre>
+<pre>${curl(method, origin + path, header, body?.example)}</pre>
 <h4>Answers · 响应</h4>
 <table>${Object.entries(operation.responses).map(([status, response]) => answerRow(status, response))}</table>
 </section>`;
 }
 
-function curl(method: string, url: string, token: string | undefined, example: object | undefined): string {
+function curl(method: string, url: string, header: string | undefined, example: object | undefined): string {
   const lines = [`curl ${method === 'get' ? '' : `-X ${method.toUpperCase()} `}${url}`];
-  if (token) lines.push(`-H "authorization: Bearer ${token}"`);
+  if (header) lines.push(`-H "${header}"`);
   if (example) lines.push(`-H 'content-type: application/json'`, `-d '${JSON.stringify(example)}'`);
   return lines.join(' \\\n  ');
 }

@@ -1,6 +1,7 @@
 import type { FleetApi } from './fleet/fleet-api.ts';
 import type { DirectoryApi, KeyApi, Objects } from './keys/key-api.ts';
 import type { ConversationApi } from './responses/conversation-api.ts';
+import type { Dataset } from './usage/analytics.ts';
 
 /** What `wrangler.toml` and the secrets give the worker. */
 export interface Env {
@@ -20,6 +21,8 @@ export interface Env {
   ALLOWED_ORIGINS?: string;
   /** So long an answer may take, from its request. 900 by default. */
   DEADLINE_SECONDS?: string;
+  /** Gets one data point an answer, where it is bound. */
+  ANALYTICS?: Dataset;
   KEYS: Objects<KeyApi>;
   KEY_DIRECTORY: Objects<DirectoryApi>;
   CONVERSATIONS: Objects<ConversationApi>;

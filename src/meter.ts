@@ -9,6 +9,7 @@ import type { Leg } from './leg.ts';
 import type { Reservation } from './limits/reservation.ts';
 import { log } from './log.ts';
 import type { Route } from './route.ts';
+import { writePoint } from './usage/analytics.ts';
 
 export interface Answered {
   /** As the client saw it. */
@@ -94,6 +95,16 @@ async function record(
     source,
     ttft_ms: ttftMs ?? null,
     duration_ms: durationMs,
+  });
+  writePoint(call.env.ANALYTICS, {
+    keyId: call.keyId,
+    model,
+    stream,
+    usage,
+    source,
+    failed,
+    ttftMs,
+    durationMs,
   });
   await reservation.settle({
     promptTokens: usage.prompt_tokens,

@@ -8,6 +8,7 @@ import { ApiError, type CancelCause, endError } from './errors.ts';
 import { EventStream } from './event-stream.ts';
 import { completionBody, Frames, systemFingerprint } from './frames.ts';
 import type { GenerationSink, RunningGeneration } from './generations.ts';
+import { traceFields } from './trace.ts';
 import { parseGenerateRequest } from './validate.ts';
 
 /** Tokens of an answer whose request names no limit. */
@@ -130,6 +131,7 @@ function engineRequest(
 /** Counts and times of a generation, never a word of it. */
 function withLog(state: NodeState, c: Context<NodeEnv>, id: string, sink: GenerationSink): GenerationSink {
   const request_id = c.get('requestId');
+  const trace = traceFields(c.req.header('traceparent'));
   const begin = performance.now();
   let firstText = 0;
   return {
@@ -141,6 +143,7 @@ function withLog(state: NodeState, c: Context<NodeEnv>, id: string, sink: Genera
       sink.onEnd(end, usage, cause);
       const fields = {
         request_id,
+        ...trace,
         id,
         ...usage,
         cause,

@@ -6,11 +6,13 @@ import { Frames, systemFingerprint } from './frames.ts';
 import { generateBody, send } from './testing/client.ts';
 import { startTestNode } from './testing/start.ts';
 
+const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
+
 const start = async (...args: Parameters<typeof generateBody>) => {
   const { url, engine, ...rest } = await startTestNode();
   const arrival = engine.arrival();
   const answer = await send(url, '/v1/generate', generateBody(...args), {
-    headers: { 'x-request-id': 'req-7' },
+    headers: { 'x-request-id': 'req-7', traceparent: `00-${traceId}-00f067aa0ba902b7-01` },
   });
   return { answer: answer.read(), generation: await arrival, fp: systemFingerprint(engine.info), ...rest };
 };
@@ -239,6 +241,8 @@ test('an error after the start: usage and an error event, no finish_reason, no [
   // Vague outside, rich inside.
   expect(logged().find(({ msg }) => msg === 'generation failed')).toMatchObject({
     request_id: 'req-7',
+    trace_id: traceId,
+    parent_id: '00f067aa0ba902b7',
     id: 'chatcmpl-1',
     completion_tokens: 1,
     err: { message: 'llama_decode gave -3' },

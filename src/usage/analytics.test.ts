@@ -1,0 +1,26 @@
+import { expect, it } from 'vitest';
+import { type Dataset, writePoint } from './analytics.ts';
+
+const answered = {
+  keyId: 'k1',
+  model: 'huozi',
+  stream: true,
+  usage: { prompt_tokens: 7, completion_tokens: 3, reason: 'stop' as const },
+  source: 'stream',
+  failed: false,
+  ttftMs: undefined,
+  durationMs: 12,
+};
+
+it('writes one point an answer, and none without a dataset', () => {
+  const points: Parameters<Dataset['writeDataPoint']>[0][] = [];
+  writePoint({ writeDataPoint: (point) => void points.push(point) }, answered);
+  writePoint(undefined, answered);
+  expect(points).toEqual([
+    {
+      indexes: ['k1'],
+      blobs: ['huozi', 'stop', 'stream', 'stream', 'ok'],
+      doubles: [7, 0, 3, -1, 12],
+    },
+  ]);
+});

@@ -1,12 +1,14 @@
 /**
  * `npm run bench`: tokens/s and TTFT at 1, 4, 8 and 16 streams – the engine alone beside llama-server (when
  * `LLAMA_SERVER` names one), and the edge beside its node. Medians of interleaved runs, appended to results.jsonl.
+ * `-- gateways` (or `engine`, `edge`) runs one part alone; what `gateways` measures stands in gateway-bench.ts.
  * `BENCH_MODEL` takes another GGUF than huozi-tiny, `BENCH_ROUNDS` another number of rounds than 5.
  */
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { loadEngine } from 'huozi-gpu-backend';
 import { startStack } from '../stack.ts';
+import { benchGateways } from './gateway-bench.ts';
 import { interleave, type Measured, measure, streamCounts } from './load.ts';
 import { record } from './results.ts';
 import { edgeTarget, engineAlone, llamaServer, nodeTarget, promptSegments } from './targets.ts';
@@ -62,5 +64,8 @@ async function benchEdge(): Promise<void> {
   await stack.stop();
 }
 
-await benchEngine();
-await benchEdge();
+const benches = { engine: benchEngine, edge: benchEdge, gateways: benchGateways };
+const asked = process.argv.slice(2);
+for (const [name, bench] of Object.entries(benches)) {
+  if (asked.length === 0 || asked.includes(name)) await bench();
+}

@@ -1,0 +1,88 @@
+/** What a gateway adds to a paced node's answers: to their first byte, to each token, in CPU; and how many it carries. */
+import { Agent, request } from 'node:http';
+import { cpuSeconds, type Gateway } from './gateways.ts';
+import { median } from './load.ts';
+
+interface Streamed {
+  /** From sending to the first event with text, ms. */
+  ttftMs: number;
+  totalMs: number;
+}
+
+const agent = new Agent({ keepAlive: true, maxSockets: 2_000 });
+const firstText = Buffer.from('"content":"字"');
+
+function stream(to: Gateway, tokens: number, beatMs: number): Promise<Streamed> {
+  return new Promise((resolve, reject) => {
+    const begin = performance.now();
+    let ttftMs = 0;
+    let last = '';
+    const call = request(to.url, { method: 'POST', agent, headers: to.headers }, (response) => {
+      response.on('data', (bytes: Buffer) => {
+        if (ttftMs === 0 && bytes.includes(firstText)) ttftMs = performance.now() - begin;
+        last = bytes.subarray(-200).toString();
+      });
+      response.on('end', () => {
+        const whole = response.statusCode === 200 && ttftMs > 0 && last.includes('[DONE]');
+        if (whole) resolve({ ttftMs, totalMs: performance.now() - begin });
+        else reject(new Error(`${to.name} answered ${response.statusCode}: ${last}`));
+      });
+    });
+    call.on('error', reject);
+    const messages = [{ role: 'user', content: '你好' }];
+    const settings = { temperature: 0, seed: beatMs, max_tokens: tokens, stream: true };
+    call.end(JSON.stringify({ model: 'huozi', messages, ...settings }));
+  });
+}
+
+/** Median of one request after the other, ms. */
+export async function ttft(to: Gateway, requests: number): Promise<number> {
+  const all: number[] = [];
+  for (let at = -10; at < requests; at++) {
+    const { ttftMs } = await stream(to, 1, 0);
+    if (at >= 0) all.push(ttftMs);
+  }
+  return median(all);
+}
+
+/** As fast as it goes, one stream: microseconds a token, of time. */
+export async function timePerToken(to: Gateway): Promise<number> {
+  const tokens = 4_000;
+  const runs: number[] = [];
+  for (let at = -1; at < 3; at++) {
+    const { totalMs } = await stream(to, tokens, 0);
+    if (at >= 0) runs.push((totalMs * 1000) / tokens);
+  }
+  return median(runs);
+}
+
+/** `streams` at once, each on the beat: CPU of the gateway, microseconds a token; and by how much the last was late. */
+export async function onTheBeat(
+  to: Gateway,
+  { streams, perSecond, seconds }: { streams: number; perSecond: number; seconds: number },
+): Promise<{ cpuPerToken: number; lateMs: number }> {
+  const beatMs = Math.round(1000 / perSecond);
+  const tokens = Math.round((seconds * 1000) / beatMs);
+  const before = to.pid === undefined ? 0 : cpuSeconds(to.pid);
+  const all = await Promise.all(Array.from({ length: streams }, () => stream(to, tokens, beatMs)));
+  // What is settled after the last byte is a part of the answer's cost.
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  const cpu = to.pid === undefined ? 0 : cpuSeconds(to.pid) - before;
+  const late = all.map(({ totalMs }) => totalMs - tokens * beatMs).toSorted((a, b) => a - b);
+  return { cpuPerToken: (cpu * 1e6) / (streams * tokens), lateMs: late[Math.floor(late.length * 0.99)]! };
+}
+
+/**
+ * The most streams of 30 tokens/s that do not fall behind: 99 of 100 end at most 5 % of their time and a second after
+ * the node's beat, which is what opening so many at once takes.
+ */
+export async function mostStreams(to: Gateway, counts: readonly number[]): Promise<number> {
+  const seconds = 8;
+  let most = 0;
+  for (const streams of counts) {
+    const { lateMs } = await onTheBeat(to, { streams, perSecond: 30, seconds });
+    if (lateMs > seconds * 50 + 1_000) break;
+    most = streams;
+  }
+  return most;
+}

@@ -136,7 +136,11 @@ export const generateRequest = z.strictObject({
    * never interrupted; its text is not told again, its tokens count in `id:`, usage and `max_tokens`.
    */
   continue_ids: z.optional(z.array(tokenId).max(1_048_576)),
-  /** Adds `: experts <base64>` and `"routed_experts"` to each event: uint8 [tokens][layers][experts used]. */
+  /**
+   * Adds `: experts <base64>` and `"routed_experts"` to each event: uint8 [tokens][layers][experts used], for the
+   * tokens of its `ids` those that the position went through from which the token was drawn, the expert with the
+   * larger router weight first. In a body that is not streamed, `"routed_experts"` stands beside `choices`.
+   */
   return_routed_experts: z.optional(z.boolean()),
   /** Salt of the prefix cache and unit of fairness. */
   tenant: z.optional(z.string().regex(/^[\w-]{1,64}$/)),
@@ -211,6 +215,41 @@ export interface NodeInfo {
   steps: number;
   experts: number;
   experts_used: number;
+}
+
+/**
+ * `GET /v1/experts`: where the router sent the tokens of the steps that were looked into. Counts only grow while the
+ * node runs; a difference of two answers is what happened between them.
+ */
+export interface ExpertTelemetry {
+  /** `off`: only requests with `return_routed_experts` look. `unavailable`: not on this platform. */
+  mode: 'sampled' | 'off' | 'unavailable';
+  /** Unix seconds: counted from then on. */
+  since: number;
+  experts: number;
+  /** Experts that one token goes through, in each layer. */
+  experts_used: number;
+  /** Decode steps since then, and those that were looked into. */
+  steps: number;
+  steps_sampled: number;
+  /** Positions, of prompts and of answers, in those steps. */
+  tokens_sampled: number;
+  /** Share of the steps' time that looking took, estimated; requests with `return_routed_experts` left out. */
+  sampling_cost: number;
+  layers: ExpertLayer[];
+}
+
+export interface ExpertLayer {
+  /** The last layer computes fewer: of a prompt only the end. */
+  tokens: number;
+  /** `[experts]`: tokens sent to each; their sum is tokens × experts_used. */
+  counts: number[];
+  /** Of the counts' distribution, bits: log2(experts) when all are used alike. */
+  entropy: number;
+  /** Most frequent expert over the mean: 1 when all are used alike. */
+  imbalance: number;
+  /** `[experts][experts]`: tokens sent to both; symmetric, the diagonal is `counts`. */
+  co_activation: number[][];
 }
 
 /** OpenAI's error shape. */

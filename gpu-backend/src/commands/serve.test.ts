@@ -20,6 +20,7 @@ test('options are refused by name, before anything starts', async () => {
     [['--kv-type', 'f16,f16,f16'], /--kv-type/],
     [['--flash-attention', 'yes'], /--flash-attention .*yes/],
     [['--threads-batch', '0'], /--threads-batch/],
+    [['--expert-telemetry', 'all'], /--expert-telemetry .*all/],
     [['--mlock=maybe'], /--mlock/],
     [['--drain-timeout', ''], /--drain-timeout/],
     [['--log-level', 'loud'], /--log-level/],

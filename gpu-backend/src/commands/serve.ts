@@ -35,6 +35,8 @@ ${placementHelp}  --max-queue N          requests that may wait; 429 past that (
   --cache-dir DIR        keep cached prefixes there across a restart: written at the end,
                          read at the start; holds users' prompts as tokens, for the owner only
   --cache-mib N          what DIR may hold, MiB (default 1024)
+  --expert-telemetry M   sampled: look into some steps (about 1.5 % of the time), to count
+                         which experts tokens are routed to; off (default sampled)
   --engine-process MODE  on: the engine runs in a child process, which is started
                          again when native code ends it; off: in this one (default on)
   --step-timeout N       seconds that a decode step may take before the engine counts
@@ -78,6 +80,7 @@ function parse(args: string[]): { options: NodeOptions; drainMs: number } {
       'no-prefix-cache': { type: 'boolean' },
       'cache-dir': { type: 'string' },
       'cache-mib': { type: 'string' },
+      'expert-telemetry': { type: 'string' },
       'engine-process': { type: 'string', default: 'on' },
       'step-timeout': { type: 'string', default: String(defaultStepSeconds) },
       'drain-timeout': { type: 'string', default: String(defaultDrainSeconds) },
@@ -112,6 +115,7 @@ function parse(args: string[]): { options: NodeOptions; drainMs: number } {
     threads: number('threads', 1),
     threadsBatch: number('threads-batch', 1),
     ...parsePlacement(values),
+    expertTelemetry: telemetry(values['expert-telemetry']),
     maxQueue: number('max-queue', 0),
     maxQueueTokens: number('max-queue-tokens', 0),
     cacheDir: values['cache-dir'],
@@ -131,6 +135,11 @@ function parse(args: string[]): { options: NodeOptions; drainMs: number } {
     },
     drainMs: 1000 * wholeNumber('drain-timeout', values['drain-timeout'], 0, 86_400),
   };
+}
+
+function telemetry(text: string | undefined): 'off' | 'sampled' | undefined {
+  if (text === undefined || text === 'off' || text === 'sampled') return text;
+  throw new UsageError(`--expert-telemetry takes sampled or off, not "${text}"`);
 }
 
 function readToken(file: string | undefined): string {

@@ -77,6 +77,21 @@ test('says the same as the engine in this process', async () => {
   await here.close();
 });
 
+test('routed experts come over from there, of one request and of all', async () => {
+  const engine = await startProcess();
+  const { details } = await start(engine, {
+    promptIds: await engine.tokenize(prompt),
+    maxTokens: 1,
+    ignoreEos: true,
+    returnExperts: true,
+  }).answer.then((answer) => answer.events[0] ?? answer);
+  const { layers, experts, expertsUsed } = engine.info;
+  expect(details?.experts?.length).toBe(layers * expertsUsed);
+  const telemetry = await engine.expertTelemetry();
+  expect(telemetry).toMatchObject({ mode: 'sampled', experts, experts_used: expertsUsed, steps_sampled: 1 });
+  expect(telemetry.layers.length).toBe(layers);
+});
+
 test('a refusal has the class and the fields that it would have here', async () => {
   const engine = await startProcess();
   const { promptIds } = await startLong(engine);

@@ -15,10 +15,10 @@ import type {
   ServedEngine,
   ServedGeneration,
 } from '../engine/types.ts';
-import type { Segment } from '../protocol.ts';
+import type { ExpertTelemetry, Segment } from '../protocol.ts';
 import { EngineChild } from './child.ts';
 import { EngineLostError, EngineRestartingError } from './errors.ts';
-import type { Entry, FromEngine } from './messages.ts';
+import type { Entry, FromEngine, ToEngine } from './messages.ts';
 import { Watchdog } from './watchdog.ts';
 import { fromWire, type WireError } from './wire-error.ts';
 
@@ -38,7 +38,7 @@ const closeMs = 30_000;
 
 interface Call {
   since: number;
-  resolve(ids: Int32Array): void;
+  resolve(answer: unknown): void;
   reject(error: Error): void;
 }
 
@@ -138,11 +138,20 @@ export class EngineProcess implements ServedEngine {
   }
 
   async tokenize(segments: readonly Segment[]): Promise<Int32Array> {
+    return this.#call((id) => ({ type: 'tokenize', id, segments }));
+  }
+
+  async expertTelemetry(): Promise<ExpertTelemetry> {
+    return this.#call((id) => ({ type: 'experts', id }));
+  }
+
+  #call<T>(message: (id: number) => ToEngine): Promise<T> {
     this.#requireReady();
     return new Promise((resolve, reject) => {
       const id = this.#ids++;
-      this.#calls.set(id, { since: performance.now(), resolve, reject });
-      this.#child!.send({ type: 'tokenize', id, segments });
+      const call = { since: performance.now(), resolve: (answer: unknown) => resolve(answer as T), reject };
+      this.#calls.set(id, call);
+      this.#child!.send(message(id));
     });
   }
 
@@ -200,7 +209,8 @@ export class EngineProcess implements ServedEngine {
     const generation = this.#generations.get(id);
     switch (what) {
       case 'tokens':
-        this.#calls.get(id)?.resolve(args[0] as Int32Array);
+      case 'experts':
+        this.#calls.get(id)?.resolve(args[0]);
         this.#calls.delete(id);
         return;
       case 'refused': {

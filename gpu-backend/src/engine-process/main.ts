@@ -64,6 +64,9 @@ async function receive(message: ToEngine): Promise<void> {
         tell([message.id, 'refused', toWire(error)]);
       }
       return;
+    case 'experts':
+      tell([message.id, 'experts', await engine.expertTelemetry()]);
+      return;
     case 'generate': {
       const { id, request } = message;
       try {

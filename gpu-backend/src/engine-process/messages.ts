@@ -9,22 +9,24 @@ import type {
   GenerationEvents,
   GenerationRequest,
 } from '../engine/types.ts';
-import type { Segment } from '../protocol.ts';
+import type { ExpertTelemetry, Segment } from '../protocol.ts';
 import type { WireError } from './wire-error.ts';
 
 export type ToEngine =
   | { type: 'load'; options: EngineOptions }
   | { type: 'tokenize'; id: number; segments: readonly Segment[] }
+  | { type: 'experts'; id: number }
   | { type: 'generate'; id: number; request: GenerationRequest }
   | { type: 'cancel'; id: number }
   | { type: 'close' };
 
-/** `[id, what, ...]`: a call of the generation's events, the answer to `generate`, or the one to `tokenize`. */
+/** `[id, what, ...]`: a call of the generation's events, or the answer to `generate`, `tokenize` or `experts`. */
 export type Entry =
   | [id: number, event: keyof GenerationEvents, ...args: unknown[]]
   | [id: number, what: 'accepted']
   | [id: number, what: 'refused', error: WireError]
-  | [id: number, what: 'tokens', ids: Int32Array];
+  | [id: number, what: 'tokens', ids: Int32Array]
+  | [id: number, what: 'experts', telemetry: ExpertTelemetry];
 
 export type FromEngine =
   | { type: 'loaded'; info: EngineInfo; stats: EngineStats }

@@ -3,13 +3,21 @@ import { createContext, maxSequences, scratchSequence } from '../native/context.
 import { listDevices } from '../native/devices.ts';
 import { loadLibrary } from '../native/library.ts';
 import type { ModelPlacement } from '../native/placement.ts';
-import { ContinuationError, EngineClosedError, PromptTooLongError, UnknownTokenError } from './errors.ts';
+import {
+  ContinuationError,
+  EngineClosedError,
+  ExpertsUnavailableError,
+  PromptTooLongError,
+  UnknownTokenError,
+} from './errors.ts';
+import { ExpertWatch } from './expert-telemetry.ts';
 import { loadModel } from './model.ts';
 import { ContextError } from './model-errors.ts';
 import { choosePlacement } from './placement.ts';
 import { modelFingerprint, restorePrefixes, savePrefixes } from './prefix-files.ts';
 import { Scheduler } from './scheduler.ts';
 import { Sequence } from './sequence.ts';
+import { StepExperts } from './step-experts.ts';
 import { Tokenizer } from './tokenizer.ts';
 import type { Engine, EngineOptions, GenerationEvents, GenerationRequest } from './types.ts';
 
@@ -41,6 +49,7 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
     return placement;
   });
   const vocabularySize = model.vocabulary.texts.length;
+  const stepExperts = new StepExperts(model.native.layers, model.expertsUsed, batchTokens);
   const context = await createContext(model.native, vocabularySize, {
     contextTokens,
     batchTokens,
@@ -48,6 +57,7 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
     outputs: slots,
     threads,
     threadsBatch,
+    onTappedExperts: (layer, experts) => stepExperts.add(layer, experts),
     ...(options.kvTypes && { kvTypes: options.kvTypes }),
     ...(options.flashAttention && { flashAttention: options.flashAttention }),
   });
@@ -57,7 +67,14 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
       `no context of ${contextTokens} tokens for ${options.modelPath}: ${context.failure}`,
     );
   }
+  const experts = new ExpertWatch(stepExperts, {
+    experts: model.experts,
+    sampled: (options.expertTelemetry ?? 'sampled') === 'sampled',
+    // Ids are told as bytes.
+    tap: model.experts <= 256 ? context.expertTap : undefined,
+  });
   const scheduler = new Scheduler(context, {
+    experts,
     slots,
     contextTokens,
     batchTokens,
@@ -112,6 +129,7 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
       return tokenizer.tokenize(segments);
     },
     generate(request: GenerationRequest, events: GenerationEvents) {
+      if (request.returnExperts && !experts.isAvailable) throw new ExpertsUnavailableError();
       checkPrompt(request, vocabularySize, maxSequence);
       const cells = Math.min(request.promptIds.length + request.maxTokens, maxSequence);
       // Those of another vocabulary never come.
@@ -126,6 +144,7 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
       else scheduler.submit(sequence);
       return sequence;
     },
+    expertTelemetry: async () => experts.snapshot(),
     close() {
       closing ??= (async () => {
         await scheduler.close();

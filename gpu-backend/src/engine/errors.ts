@@ -51,3 +51,17 @@ export class QueueFullError extends Error {
     this.waitMs = waitMs;
   }
 }
+
+/** `returnExperts` where the library offers no way to see them. */
+export class ExpertsUnavailableError extends Error {
+  override name = 'ExpertsUnavailableError';
+
+  constructor() {
+    super('routed experts cannot be read on this platform');
+  }
+}
+
+/** The machine cannot do what was asked of it, in one line. */
+export class PlacementError extends Error {
+  override name = 'PlacementError';
+}

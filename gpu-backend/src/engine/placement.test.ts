@@ -9,7 +9,8 @@ import { huozi, writeSynthetic } from '../gguf/testing/synthetic.ts';
 import type { Device } from '../native/devices.ts';
 import { expertPattern } from '../native/placement.ts';
 import { loadEngine } from './engine.ts';
-import { choosePlacement, PlacementError } from './placement.ts';
+import { PlacementError } from './errors.ts';
+import { choosePlacement } from './placement.ts';
 import { ask, start, tinyModel } from './testing/generate.ts';
 import type { EngineOptions } from './types.ts';
 

@@ -11,6 +11,7 @@ import { planAutomatically } from '../planner/auto.ts';
 import { defaultBandwidths, ramBandwidths, vramBandwidths } from '../planner/bandwidth.ts';
 import { readable } from '../planner/bytes.ts';
 import { kvTypes, type Machine, type Plan } from '../planner/types.ts';
+import { PlacementError } from './errors.ts';
 
 export interface PlacementOptions extends Omit<ModelPlacement, 'gpuLayers'>, ContextPlacement {
   /**
@@ -18,11 +19,6 @@ export interface PlacementOptions extends Omit<ModelPlacement, 'gpuLayers'>, Con
    * planner says both for the GPUs found.
    */
   gpuLayers?: number;
-}
-
-/** The machine cannot do what was asked of it, in one line. */
-export class PlacementError extends Error {
-  override name = 'PlacementError';
 }
 
 export interface Work {

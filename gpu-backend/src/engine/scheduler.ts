@@ -9,6 +9,7 @@
 import type { NativeContext } from '../native/context.ts';
 import type { EndReason } from '../protocol.ts';
 import { EngineClosedError, QueueFullError } from './errors.ts';
+import type { ExpertWatch } from './expert-telemetry.ts';
 import { FairQueue } from './fair-queue.ts';
 import { DecodeError } from './model-errors.ts';
 import { type Lease, PrefixCache } from './prefix-cache.ts';
@@ -33,6 +34,7 @@ export interface SchedulerOptions {
   maxQueue: number;
   maxQueueTokens: number;
   prefixCache: boolean;
+  experts?: ExpertWatch;
   /** llama.cpp's sequence ids, more than `slots`. */
   ids: readonly number[];
 }
@@ -121,15 +123,19 @@ export class Scheduler {
   async #run(): Promise<void> {
     // Callers get their Generation before its first event, and all requests of one turn join the same step.
     await undefined;
+    const { experts } = this.#options;
     for (;;) {
       this.#dropEnded();
       this.#admit();
       const count = this.#fill();
       if (count === 0) break;
+      experts?.before(this.#rows.some(({ request }) => request.returnExperts));
       const begin = performance.now();
       const code = await this.#context.decode(count);
+      const ms = performance.now() - begin;
       this.#steps++;
-      if (code === 0) this.#advance(count, performance.now() - begin);
+      experts?.after(count, ms);
+      if (code === 0) this.#advance(count, ms);
       else this.#fail(new DecodeError(code, this.#context.lastErrors()));
     }
     // In the same turn as the look at the queue that found nothing: a request may come before the promise settles.
@@ -264,6 +270,7 @@ export class Scheduler {
       const sequence = this.#rows[row] as Sequence;
       if (sequence.cancelled) continue;
       try {
+        if (sequence.request.returnExperts) this.#noteExperts(sequence, row, count);
         const id = sequence.draw(this.#sampler, logits, row * size);
         this.#queue.chargeAnswer(sequence);
         const reason = sequence.accept(id);
@@ -273,6 +280,15 @@ export class Scheduler {
         if (!sequence.ended) this.#end(sequence, 'error', error as Error);
       }
     }
+  }
+
+  #noteExperts(sequence: Sequence, row: number, count: number): void {
+    const { outputs } = this.#context.batch;
+    let index = -1;
+    for (let left = row; left >= 0; left--) index = outputs.indexOf(1, index + 1);
+    const experts = this.#options.experts?.of(index, row, count);
+    if (!experts) throw new Error('the routed experts of a step were not seen');
+    sequence.noteExperts(experts);
   }
 
   #growPrefixes(): void {

@@ -7,7 +7,7 @@ import type { Sampler } from './sampler.ts';
 import { StopStrings } from './stop-strings.ts';
 import { drawAllowed, TokenGrammar } from './token-grammar.ts';
 import type { TokenPieces } from './token-pieces.ts';
-import type { Generation, GenerationEvents, GenerationRequest } from './types.ts';
+import type { Generation, GenerationEvents, GenerationRequest, TokenDetails } from './types.ts';
 
 /** One generation on its way through queue, prefill and decode. The scheduler moves it; it tells its text. */
 export class Sequence implements Generation {
@@ -35,6 +35,8 @@ export class Sequence implements Generation {
   cancelled = false;
   ended = false;
   completionTokens = 0;
+  /** Experts of the tokens not yet told, `[layers, used]` each, with `returnExperts`. */
+  #experts: Uint8Array[] = [];
   /** Why the answer was complete before it could go on. */
   finished: EndReason | undefined;
 
@@ -112,7 +114,8 @@ export class Sequence implements Generation {
     const { completionTokens } = this;
     const promptTokens = this.request.promptIds.length;
     const cachedTokens = Math.min(this.lease?.cached ?? 0, promptTokens);
-    const rest = this.#ids.length > 0 && { ids: this.#ids };
+    const details = this.#details();
+    const rest = this.#ids.length > 0 && { ids: this.#ids, ...(details && { details }) };
     const counts = { promptTokens, completionTokens, cachedTokens };
     this.#events.onEnd({ reason, ...counts, ...rest, ...(error && { error }) });
   }
@@ -152,6 +155,18 @@ export class Sequence implements Generation {
     this.#events.onContinued?.(shown);
   }
 
+  /** Before `accept` of the token that was drawn there. */
+  noteExperts(experts: Uint8Array): void {
+    this.#experts.push(experts);
+  }
+
+  #details(): TokenDetails | undefined {
+    if (this.#experts.length === 0) return undefined;
+    const experts = new Uint8Array(Buffer.concat(this.#experts));
+    this.#experts = [];
+    return { experts };
+  }
+
   #rest(shown: { text: string; found: boolean }): string {
     return shown.found ? shown.text : shown.text + this.#stopStrings.flush();
   }
@@ -160,7 +175,7 @@ export class Sequence implements Generation {
     if (text === '') return;
     const ids = this.#ids;
     this.#ids = [];
-    this.#events.onText(text, ids, this.completionTokens);
+    this.#events.onText(text, ids, this.completionTokens, this.#details());
   }
 }
 

@@ -1,6 +1,6 @@
 /** What the server sees of the engine. Nothing here knows about HTTP, and nothing about koffi. */
 import type { Buffer } from '../native/buffers.ts';
-import type { EndReason, Sampling, Segment } from '../protocol.ts';
+import type { EndReason, ExpertTelemetry, Sampling, Segment } from '../protocol.ts';
 import type { PlacementOptions } from './placement.ts';
 
 export interface EngineOptions extends PlacementOptions {
@@ -28,6 +28,8 @@ export interface EngineOptions extends PlacementOptions {
   cacheDir?: string;
   /** What that folder may hold, bytes; the most recently used prefixes go first. @default 1 GiB */
   cacheBytes?: number;
+  /** Look into some steps, to count which experts tokens are routed to. @default 'sampled' */
+  expertTelemetry?: 'off' | 'sampled';
 }
 
 /** What an answer must look like. */
@@ -61,6 +63,8 @@ export interface GenerationRequest {
    * of it is told again, all of it counts in positions, `completionTokens` and `maxTokens`.
    */
   continueIds?: readonly number[];
+  /** Tell with each token which experts the position went through that it was drawn from. @default false */
+  returnExperts?: boolean;
 }
 
 export interface GenerationEnd {
@@ -71,8 +75,16 @@ export interface GenerationEnd {
   cachedTokens?: number;
   /** Tokens since the last `onText`, none of which has text to show. Absent when there are none. */
   ids?: readonly number[];
+  /** Of these ids. */
+  details?: TokenDetails;
   /** Set when reason is `error`. */
   error?: Error;
+}
+
+/** What was asked for beside the tokens themselves, for all `ids` of an event. */
+export interface TokenDetails {
+  /** With `returnExperts`: `[ids, layers, experts used]`, the expert with the larger router weight first. */
+  experts?: Uint8Array;
 }
 
 /** Called on the event loop, from the step that produced the tokens. One that throws ends its own generation. */
@@ -83,7 +95,7 @@ export interface GenerationEvents {
    * the other are all tokens of the answer, the one that stopped it included
    * @param position tokens generated so far, `ids` included
    */
-  onText(text: string, ids: readonly number[], position: number): void;
+  onText(text: string, ids: readonly number[], position: number, details?: TokenDetails): void;
   onEnd(end: GenerationEnd): void;
   /** With `continueIds`: the text that was shown for them, once, before anything else. */
   onContinued?(text: string): void;
@@ -145,10 +157,13 @@ export interface Engine {
   /** Token ids of a prompt. No text segment can yield bos, eos or a marker. */
   tokenize(segments: readonly Segment[]): Int32Array;
   /**
-   * Throws PromptTooLongError, ContinuationError, UnknownTokenError, InvalidGrammarError, QueueFullError, EngineClosedError; everything
+   * Throws PromptTooLongError, ContinuationError, UnknownTokenError, InvalidGrammarError, ExpertsUnavailableError,
+   * QueueFullError, EngineClosedError; everything
    * later is told through `events`.
    */
   generate(request: GenerationRequest, events: GenerationEvents): Generation;
+  /** Which experts tokens were routed to so far. */
+  expertTelemetry(): Promise<ExpertTelemetry>;
   close(): Promise<void>;
 }
 

@@ -2,6 +2,7 @@
 import { promisify } from 'node:util';
 import koffi from 'koffi';
 import { type BufferReport, reportBuffers } from './buffers.ts';
+import { type ExpertTap, TapCallback } from './expert-tap.ts';
 import { loadLibrary, type Pointer } from './library.ts';
 import { clearLog, lastErrors } from './log.ts';
 import type { NativeModel } from './model.ts';
@@ -27,7 +28,10 @@ export interface ContextOptions extends ContextPlacement {
    * @default false
    */
   precise?: boolean;
+  /** Hears of every step. */
   onRoutedExperts?: RoutedExpertsListener;
+  /** Hears of the steps for which `expertTap` is open. */
+  onTappedExperts?: RoutedExpertsListener;
 }
 
 /** The arrays of a step, by position in the batch. Native memory: allocated once, alive as long as the context. */
@@ -61,6 +65,8 @@ export interface NativeContext {
   /** llama.cpp's error lines since the last step began. */
   lastErrors(): string;
   readonly report: BufferReport;
+  /** With `onTappedExperts`, where the library offers a way in. */
+  readonly expertTap: ExpertTap | undefined;
   free(): void;
 }
 
@@ -84,6 +90,7 @@ export async function createContext(
   const { contextTokens, batchTokens, sequences, outputs, threads, precise = false } = options;
   const threadsBatch = options.threadsBatch ?? threads;
   const watcher = options.onRoutedExperts && watchRoutedExperts(options.onRoutedExperts);
+  const tap = options.onTappedExperts && new TapCallback(options.onTappedExperts);
   clearLog();
   const { report, stop } = reportBuffers();
   const pointer: Pointer | null = await promisify(lib.llama_init_from_model.async)(model.pointer, {
@@ -99,9 +106,11 @@ export async function createContext(
     ...contextParamsOf(options),
     ...(precise && { type_k: float32, type_v: float32, flash_attn_type: flashAttentionOff }),
     cb_eval: watcher?.pointer ?? null,
+    ...tap?.params,
   }).finally(stop);
   if (pointer === null) {
     watcher?.free();
+    tap?.free();
     return { failure: lastErrors() || 'llama.cpp gave no reason' };
   }
   const pool = createThreadPool(threads);
@@ -171,11 +180,13 @@ export async function createContext(
     },
     lastErrors,
     report,
+    expertTap: tap?.attach(pointer),
     free() {
       lib.llama_free(pointer);
       pool?.free();
       if (batchPool !== pool) batchPool?.free();
       watcher?.free();
+      tap?.free();
       // Named here so that the collector cannot take what only native code still points to.
       ones.fill(0);
       sequencePointers.fill(0n);

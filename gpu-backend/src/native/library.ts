@@ -71,6 +71,14 @@ function bind(ggml: LibraryHandle, llama: LibraryHandle) {
       return ggml.func(name, result, args);
     }
   };
+  /** C++ functions under their mangled names, which not every platform exports. */
+  const optional = (name: string, result: TypeObject | string, args: (TypeObject | string)[]) => {
+    try {
+      return llama.func(name, result, args);
+    } catch {
+      return undefined;
+    }
+  };
   const p = 'void *';
   return {
     llama_version: lib('llama_version', 'str', []),
@@ -124,6 +132,9 @@ function bind(ggml: LibraryHandle, llama: LibraryHandle) {
     llama_free: lib('llama_free', 'void', [p]),
     llama_attach_threadpool: lib('llama_attach_threadpool', 'void', [p, p, p]),
     llama_n_ctx: lib('llama_n_ctx', 'uint32', [p]),
+    llama_context_get_sched: optional('_ZNK13llama_context9get_schedEv', p, [p]),
+    llama_context_get_cparams: optional('_ZNK13llama_context11get_cparamsEv', p, [p]),
+    ggml_backend_sched_set_eval_callback: lib('ggml_backend_sched_set_eval_callback', 'void', [p, p, p]),
     llama_get_memory: lib('llama_get_memory', p, [p]),
     llama_memory_seq_rm: lib('llama_memory_seq_rm', 'bool', [p, 'int32', 'int32', 'int32']),
     llama_memory_seq_cp: lib('llama_memory_seq_cp', 'void', [p, 'int32', 'int32', 'int32', 'int32']),

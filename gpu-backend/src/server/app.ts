@@ -56,6 +56,7 @@ export function createApp(state: NodeState): Hono<NodeEnv> {
 
   app.use('/v1/*', bearerToken(state.token));
   app.get('/v1/node', (c) => c.json(nodeInfo(state)));
+  app.get('/v1/experts', async (c) => c.json(await state.loadedEngine().expertTelemetry()));
   app.post('/v1/generate', bodyLimit({ maxSize: maxBodyBytes, onError: tooLarge }), generate(state));
   app.post('/v1/tokenize', bodyLimit({ maxSize: maxBodyBytes, onError: tooLarge }), tokenize(state));
   app.delete('/v1/generate/:id', cancel(state));

@@ -2,6 +2,7 @@
 import {
   ContinuationError,
   EngineClosedError,
+  ExpertsUnavailableError,
   PromptTooLongError,
   QueueFullError,
   UnknownTokenError,
@@ -98,6 +99,10 @@ export function toApiError(thrown: unknown): ApiError {
   if (thrown instanceof ContinuationError) {
     const init = { param: 'continue_ids', code: 'invalid_value', cause: thrown };
     return new ApiError(400, `These ids are no beginning of an answer: ${thrown.message}.`, init);
+  }
+  if (thrown instanceof ExpertsUnavailableError) {
+    const init = { param: 'return_routed_experts', code: 'experts_unavailable', cause: thrown };
+    return new ApiError(400, 'This node cannot tell routed experts.', init);
   }
   if (thrown instanceof EngineClosedError) return unavailable('draining');
   return new ApiError(500, 'The node failed to process the request.', {

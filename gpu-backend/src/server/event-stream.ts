@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import type { GenerationEnd } from '../engine/types.ts';
+import type { GenerationEnd, TokenDetails } from '../engine/types.ts';
 import type { NodeUsage } from '../protocol.ts';
 import { type CancelCause, endError } from './errors.ts';
 import type { FinishReason, Frames } from './frames.ts';
@@ -63,15 +63,15 @@ export class EventStream implements GenerationSink {
     if (this.#hasText || this.#ended) this.#schedule();
   }
 
-  onText(text: string, ids: readonly number[], position: number): void {
+  onText(text: string, ids: readonly number[], position: number, details?: TokenDetails): void {
     this.#hasText = true;
-    this.#pending += this.#frames.text(text, ids, position);
+    this.#pending += this.#frames.text(text, ids, position, details);
     this.#schedule();
   }
 
   onEnd(end: GenerationEnd, usage: NodeUsage, cause: CancelCause | undefined): void {
     if (end.reason === 'stop' || end.reason === 'length') {
-      this.#pending += this.#frames.finish(end.reason satisfies FinishReason, usage, end.ids);
+      this.#pending += this.#frames.finish(end.reason satisfies FinishReason, usage, end.ids, end.details);
     } else {
       // An answer that has not begun does not begin now.
       if (!this.#hasText) this.#pending = '';

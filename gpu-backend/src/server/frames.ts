@@ -1,6 +1,6 @@
 /** The bytes a client reads, in OpenAI's shapes. See protocol.ts for the layout of an event. */
 import { createHash } from 'node:crypto';
-import type { EngineInfo } from '../engine/types.ts';
+import type { EngineInfo, TokenDetails } from '../engine/types.ts';
 import type { ClientEvents, EndReason, ErrorBody, NodeUsage } from '../protocol.ts';
 import { version } from '../version.ts';
 
@@ -28,6 +28,7 @@ export class Frames {
   readonly #usageNull: string;
   readonly #beforeText: string;
   readonly #afterText: string;
+  readonly #end = '}\n\n';
 
   constructor(events: ClientEvents, fingerprint: string) {
     const { id, object, created, model } = events;
@@ -43,7 +44,7 @@ export class Frames {
     this.#head = `${head.slice(0, -1)},"choices":`;
     this.#usageNull = events.include_usage ? ',"usage":null' : '';
     this.#beforeText = `\ndata: ${this.#head}[{"index":0,${chat ? '"delta":{"content":' : '"text":'}`;
-    this.#afterText = `${chat ? '}' : ''},"logprobs":null,"finish_reason":null}]${this.#usageNull}}\n\n`;
+    this.#afterText = `${chat ? '}' : ''},"logprobs":null,"finish_reason":null}]${this.#usageNull}`;
   }
 
   /** What stands before the first text of a chat answer; nothing for a completion. */
@@ -53,19 +54,27 @@ export class Frames {
     return this.#event(0, `[{"index":0,${delta},"logprobs":null,"finish_reason":null}]${this.#usageNull}`);
   }
 
-  text(text: string, ids: readonly number[], position: number): string {
-    return `id: ${position}${idsComment(ids)}${this.#beforeText}${JSON.stringify(text)}${this.#afterText}`;
+  text(text: string, ids: readonly number[], position: number, details?: TokenDetails): string {
+    const head = `id: ${position}${idsComment(ids)}`;
+    const chunk = `${this.#beforeText}${JSON.stringify(text)}${this.#afterText}`;
+    if (!details?.experts) return `${head}${chunk}${this.#end}`;
+    return `${head}${expertsComment(details)}${chunk}${routedExperts(details)}${this.#end}`;
   }
 
   /** The end of a good answer: finish event, usage event if asked for, `: usage` and `[DONE]`. */
-  finish(reason: FinishReason, usage: NodeUsage, ids: readonly number[] = []): string {
+  finish(
+    reason: FinishReason,
+    usage: NodeUsage,
+    ids: readonly number[] = [],
+    details?: TokenDetails,
+  ): string {
     const position = usage.completion_tokens;
     const empty = this.#events.object === 'chat.completion' ? '"delta":{}' : '"text":""';
     const choices = `[{"index":0,${empty},"logprobs":null,"finish_reason":"${reason}"}]`;
     const usageEvent = this.#events.include_usage
       ? this.#event(position, `[],"usage":${JSON.stringify(clientUsage(usage))}`)
       : '';
-    return `${this.#event(position, choices + this.#usageNull, ids)}${usageEvent}${usageComment(usage)}data: [DONE]\n\n`;
+    return `${this.#event(position, choices + this.#usageNull + routedExperts(details), ids, details)}${usageEvent}${usageComment(usage)}data: [DONE]\n\n`;
   }
 
   /** The end of an answer that failed: no `finish_reason`, no `[DONE]`. */
@@ -73,14 +82,26 @@ export class Frames {
     return `${usageComment(usage)}data: ${JSON.stringify(error)}\n\n`;
   }
 
-  #event(position: number, afterChoices: string, ids: readonly number[] = []): string {
-    return `id: ${position}${idsComment(ids)}\ndata: ${this.#head}${afterChoices}}\n\n`;
+  #event(
+    position: number,
+    afterChoices: string,
+    ids: readonly number[] = [],
+    details?: TokenDetails,
+  ): string {
+    return `id: ${position}${idsComment(ids)}${expertsComment(details)}\ndata: ${this.#head}${afterChoices}}\n\n`;
   }
 }
 
 function idsComment(ids: readonly number[]): string {
   return ids.length === 0 ? '' : `\n: ids ${ids.length === 1 ? ids[0] : ids.join(',')}`;
 }
+
+const base64 = (bytes: Uint8Array) =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
+const expertsComment = (details?: TokenDetails) =>
+  details?.experts ? `\n: experts ${base64(details.experts)}` : '';
+const routedExperts = (details?: TokenDetails) =>
+  details?.experts ? `,"routed_experts":"${base64(details.experts)}"` : '';
 
 const usageComment = (usage: NodeUsage) => `: usage ${JSON.stringify(usage)}\n`;
 
@@ -91,6 +112,7 @@ export function completionBody(
   text: string,
   reason: FinishReason,
   usage: NodeUsage,
+  experts: readonly Uint8Array[] = [],
 ): string {
   const { id, object, created, model, role } = events;
   const end = { logprobs: null, finish_reason: reason };
@@ -106,5 +128,6 @@ export function completionBody(
     system_fingerprint: fingerprint,
     choices: [choice],
     usage: clientUsage(usage),
+    ...(experts.length > 0 && { routed_experts: Buffer.concat(experts).toString('base64') }),
   });
 }

@@ -1,6 +1,6 @@
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { Context } from 'hono';
-import type { GenerationEnd, GenerationRequest, ServedEngine } from '../engine/types.ts';
+import type { GenerationEnd, GenerationRequest, ServedEngine, TokenDetails } from '../engine/types.ts';
 import type { CancelResponse, GenerateRequest, NodeUsage } from '../protocol.ts';
 import { answerGrammar } from './answer-format.ts';
 import type { NodeEnv, NodeState } from './app.ts';
@@ -50,16 +50,22 @@ export function generate(state: NodeState) {
 
     return new Promise((resolve, reject) => {
       let text = '';
+      const experts: Uint8Array[] = [];
+      const note = (details?: TokenDetails) => {
+        if (details?.experts) experts.push(details.experts);
+      };
       const { accepted } = run({
-        onText(piece) {
+        onText(piece, _ids, _position, details) {
           text += piece;
+          note(details);
         },
         onEnd(end, usage, cause) {
+          note(end.details);
           const header = { 'x-huozi-usage': JSON.stringify(usage) };
           if (outgoing.destroyed) {
             resolve(RESPONSE_ALREADY_SENT);
           } else if (end.reason === 'stop' || end.reason === 'length') {
-            const body = completionBody(events, fingerprint, text, end.reason, usage);
+            const body = completionBody(events, fingerprint, text, end.reason, usage, experts);
             resolve(c.body(body, 200, { 'content-type': 'application/json', ...header }));
           } else {
             const error = endError(end, cause);
@@ -124,6 +130,7 @@ function engineRequest(
     ...(request.deadline_ms === undefined ? {} : { deadlineMs: request.deadline_ms }),
     ...(request.min_tokens !== undefined && { minTokens: request.min_tokens }),
     ...(request.format && { grammar: answerGrammar(request.format) }),
+    ...(request.return_routed_experts && { returnExperts: true }),
     ...(request.continue_ids && { continueIds: request.continue_ids }),
   };
 }
@@ -135,9 +142,9 @@ function withLog(state: NodeState, c: Context<NodeEnv>, id: string, sink: Genera
   const begin = performance.now();
   let firstText = 0;
   return {
-    onText(text, ids, position) {
+    onText(text, ids, position, details) {
       if (firstText === 0) firstText = performance.now();
-      sink.onText(text, ids, position);
+      sink.onText(text, ids, position, details);
     },
     onEnd(end: GenerationEnd, usage: NodeUsage, cause: CancelCause | undefined) {
       sink.onEnd(end, usage, cause);

@@ -1,10 +1,10 @@
-import type { GenerationEnd, GenerationRequest, ServedEngine } from '../engine/types.ts';
+import type { GenerationEnd, GenerationRequest, ServedEngine, TokenDetails } from '../engine/types.ts';
 import type { NodeUsage } from '../protocol.ts';
 import { ApiError, type CancelCause } from './errors.ts';
 
 /** Where a generation's events go. As with the engine's own events, nothing here may throw. */
 export interface GenerationSink {
-  onText(text: string, ids: readonly number[], position: number): void;
+  onText(text: string, ids: readonly number[], position: number, details?: TokenDetails): void;
   onEnd(end: GenerationEnd, usage: NodeUsage, cause: CancelCause | undefined): void;
 }
 
@@ -61,7 +61,7 @@ export class Generations {
     let cause: CancelCause | undefined;
     const { promise: ended, resolve } = withResolvers<NodeUsage>();
     const generation = engine.generate(request, {
-      onText: (text, ids, position) => sink.onText(text, ids, position),
+      onText: (text, ids, position, details) => sink.onText(text, ids, position, details),
       onEnd: (end) => {
         const usage: NodeUsage = {
           prompt_tokens: end.promptTokens,

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { loadEngine } from '../engine/engine.ts';
 import type { Engine } from '../engine/types.ts';
 import { nodeDefaults } from '../index.ts';
-import type { NodeInfo, Segment } from '../protocol.ts';
+import type { ExpertTelemetry, NodeInfo, Segment } from '../protocol.ts';
 import { createLog } from './log.ts';
 import { type RunningNode, serveNode } from './node.ts';
 import { type Answer, generateBody, send, token } from './testing/client.ts';
@@ -45,6 +45,7 @@ function watched(engine: Engine): Engine {
         },
       };
     },
+    expertTelemetry: () => engine.expertTelemetry(),
     close: () => engine.close(),
   };
 }
@@ -220,4 +221,20 @@ test('text never becomes a control token, and a prompt too long names both numbe
   const { error } = await length('好'.repeat(9000));
   expect(error).toMatchObject({ code: 'context_length_exceeded' });
   expect(error!.message).toContain(String(node.engine.info.maxSequence));
+});
+
+test('GET /v1/experts: the shape of protocol.ts, with the token only', async () => {
+  const asking = (await send(node.url, '/v1/generate', { ...body(20), return_routed_experts: true })).read();
+  await asking.ended;
+  expect(asking.text).toContain('"routed_experts":"');
+  const told = (await (await send(node.url, '/v1/experts')).read().json()) as ExpertTelemetry;
+  const { layers, experts, expertsUsed } = node.engine.info;
+  expect(told).toMatchObject({ mode: 'sampled', experts, experts_used: expertsUsed });
+  expect(told.steps_sampled).toBeGreaterThan(0);
+  expect(told.layers.length).toBe(layers);
+  for (const { counts, co_activation } of told.layers) {
+    expect([counts.length, co_activation.length]).toEqual([experts, experts]);
+  }
+  const refused = await send(node.url, '/v1/experts', undefined, { headers: { authorization: 'Bearer no' } });
+  expect(refused.read().status).toBe(401);
 });

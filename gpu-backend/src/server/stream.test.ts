@@ -350,3 +350,31 @@ test('max_tokens beyond the context, or absent, is what the context holds', asyn
     expect(generation.request.maxTokens).toBe(97);
   }
 });
+
+test('routed experts stand beside the tokens of their event, in a comment and in the chunk', async () => {
+  const { answer, generation } = await start({ return_routed_experts: true });
+  expect(generation.request.returnExperts).toBe(true);
+  // [tokens][layers][experts used]: two tokens, two layers, two of eight.
+  const experts = Uint8Array.of(0, 7, 3, 1, 2, 5, 6, 4);
+  generation.detailed('你', [312, 447], { experts });
+  await answer.until('你');
+  generation.end('stop', undefined, [2], { experts: Uint8Array.of(1, 0, 0, 1) });
+  await answer.ended;
+  const told = Buffer.from(experts).toString('base64');
+  expect(answer.writes[0]).toContain(`id: 2\n: ids 312,447\n: experts ${told}\ndata: {`);
+  expect(answer.writes[0]).toContain(`"finish_reason":null}],"routed_experts":"${told}"}\n\n`);
+  expect(answer.writes[1]).toContain('id: 3\n: ids 2\n: experts AQAAAQ==\ndata: {');
+  expect(answer.writes[1]).toContain('"finish_reason":"stop"}],"routed_experts":"AQAAAQ=="}\n\n');
+});
+
+test('routed experts of a whole answer stand in its body', async () => {
+  const { url, engine } = await startTestNode();
+  const arrival = engine.arrival();
+  const body = generateBody({ return_routed_experts: true, events: { stream: false } });
+  const response = send(url, '/v1/generate', body);
+  const generation = await arrival;
+  generation.detailed('你', [312], { experts: Uint8Array.of(0, 7, 3, 1) });
+  generation.end('stop', undefined, [2], { experts: Uint8Array.of(1, 0, 0, 1) });
+  const completion = (await (await response).read().json()) as { routed_experts: string };
+  expect(completion.routed_experts).toBe(Buffer.of(0, 7, 3, 1, 1, 0, 0, 1).toString('base64'));
+});

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import type { Sampling } from '../../protocol.ts';
-import type { Engine, Generation, GenerationEnd, GenerationRequest } from '../types.ts';
+import type { Engine, Generation, GenerationEnd, GenerationRequest, TokenDetails } from '../types.ts';
 
 export const tinyModel = fileURLToPath(
   new URL('../../../models/huozi-tiny/huozi-tiny-q8_0.gguf', import.meta.url),
@@ -23,7 +23,7 @@ export interface Answer extends GenerationEnd {
   ids: number[];
   /** What was shown for `continueIds`. */
   continued: string;
-  events: { text: string; ids: readonly number[]; position: number }[];
+  events: { text: string; ids: readonly number[]; position: number; details?: TokenDetails }[];
 }
 
 export type Running = Generation & { answer: Promise<Answer> };
@@ -56,8 +56,8 @@ export function start(
     ...request,
   };
   const generation = engine.generate(whole, {
-    onText(text, ids, position) {
-      events.push({ text, ids, position });
+    onText(text, ids, position, details) {
+      events.push({ text, ids, position, ...(details && { details }) });
       const { promptTokens } = generation;
       onText?.(gathered({ reason: 'length', promptTokens, completionTokens: position }), generation);
     },

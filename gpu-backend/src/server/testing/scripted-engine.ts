@@ -12,8 +12,9 @@ import type {
   GenerationEnd,
   GenerationEvents,
   GenerationRequest,
+  TokenDetails,
 } from '../../engine/types.ts';
-import type { Segment } from '../../protocol.ts';
+import type { ExpertTelemetry, Segment } from '../../protocol.ts';
 
 export class ScriptedGeneration implements Generation {
   readonly request: GenerationRequest;
@@ -37,12 +38,26 @@ export class ScriptedGeneration implements Generation {
     this.#events.onText(text, ids, this.completionTokens);
   }
 
+  /** Text and what was asked for beside it. */
+  detailed(text: string, ids: readonly number[], details: TokenDetails): void {
+    this.completionTokens += ids.length;
+    this.#events.onText(text, ids, this.completionTokens, details);
+  }
+
   /** @param ids tokens without text at the end */
-  end(reason: GenerationEnd['reason'], error?: Error, ids: readonly number[] = []): void {
+  end(
+    reason: GenerationEnd['reason'],
+    error?: Error,
+    ids: readonly number[] = [],
+    details?: TokenDetails,
+  ): void {
     this.#onEnd();
     this.completionTokens += ids.length;
     const { promptTokens, completionTokens, cachedTokens } = this;
-    const rest = { ...(ids.length > 0 && { ids }), ...(cachedTokens !== undefined && { cachedTokens }) };
+    const rest = {
+      ...(ids.length > 0 && { ids, ...(details && { details }) }),
+      ...(cachedTokens !== undefined && { cachedTokens }),
+    };
     this.#events.onEnd({ reason, promptTokens, completionTokens, ...rest, ...(error && { error }) });
   }
 
@@ -110,6 +125,11 @@ export class ScriptedEngine implements Engine {
   step(): void {
     this.steps++;
     for (const generation of [...this.running]) if (generation.cancelled) generation.end('cancelled');
+  }
+
+  async expertTelemetry(): Promise<ExpertTelemetry> {
+    const counted = { since: 0, steps: this.steps, steps_sampled: 0, tokens_sampled: 0, sampling_cost: 0 };
+    return { mode: 'off', experts: 8, experts_used: 2, ...counted, layers: [] };
   }
 
   async close(): Promise<void> {

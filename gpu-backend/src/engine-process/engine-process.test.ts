@@ -8,7 +8,13 @@ import { loadEngine } from '../engine/engine.ts';
 import { EngineClosedError, PromptTooLongError } from '../engine/errors.ts';
 import { ModelFileError } from '../engine/model-errors.ts';
 import { ask, greedy, start, tinyModel } from '../engine/testing/generate.ts';
-import type { EngineOptions, GenerationEnd, ServedEngine } from '../engine/types.ts';
+import type {
+  EngineOptions,
+  GenerationEnd,
+  GenerationEvents,
+  ServedEngine,
+  TokenDetails,
+} from '../engine/types.ts';
 import { type EngineProcess, type EngineProcessOptions, startEngineProcess } from './engine-process.ts';
 import { EngineLostError, EngineRestartingError } from './errors.ts';
 
@@ -79,14 +85,24 @@ test('says the same as the engine in this process', async () => {
 
 test('routed experts come over from there, of one request and of all', async () => {
   const engine = await startProcess();
-  const { details } = await start(engine, {
-    promptIds: await engine.tokenize(prompt),
-    maxTokens: 1,
-    ignoreEos: true,
-    returnExperts: true,
-  }).answer.then((answer) => answer.events[0] ?? answer);
+  const promptIds = await engine.tokenize(prompt);
+  const one = { maxTokens: 1, stopIds: [], stopStrings: [], ignoreEos: true, returnExperts: true };
+  let told: TokenDetails | undefined;
+  await new Promise<GenerationEnd>((resolve) => {
+    const request = { promptIds, sampling: greedy, ...one };
+    const onText = (...[, , , details]: Parameters<GenerationEvents['onText']>) => {
+      told = details;
+    };
+    engine.generate(request, {
+      onText,
+      onEnd(end) {
+        told ??= end.details;
+        resolve(end);
+      },
+    });
+  });
   const { layers, experts, expertsUsed } = engine.info;
-  expect(details?.experts?.length).toBe(layers * expertsUsed);
+  expect(told?.experts?.length).toBe(layers * expertsUsed);
   const telemetry = await engine.expertTelemetry();
   expect(telemetry).toMatchObject({ mode: 'sampled', experts, experts_used: expertsUsed, steps_sampled: 1 });
   expect(telemetry.layers.length).toBe(layers);

@@ -180,6 +180,34 @@ describe('cancel', () => {
   });
 });
 
+it.each([true, false])(
+  'a node that is lost amid a response is replaced, and nothing of it shows (stream: %j)',
+  async (stream) => {
+    const both = await startEdge([node], [node.url, second.url]);
+    try {
+      const taken: GenerateRequest[] = [];
+      for (const one of [node, second]) {
+        one.script = (generation) => {
+          if (taken.push(generation.request) > 1) return answer('好')(generation);
+          accept(generation);
+          generation.response.write(textEvent(generation.request, 1, '半'));
+          setTimeout(() => generation.response.socket!.resetAndDestroy(), 150);
+        };
+      }
+      const text = await (await both.post(body({ stream }), { path })).text();
+      const events = stream ? eventsOf(text) : [];
+      const response = stream ? events.at(-1)!.response! : (JSON.parse(text) as ResponseObject);
+      expect(response.status).toBe('completed');
+      expect(response.output).toHaveLength(1);
+      expect(textOf(response)).toBe('半好');
+      expect(taken.map((request) => request.continue_ids)).toEqual([undefined, [101]]);
+      expect(events.filter(({ type }) => type === 'response.output_item.added')).toHaveLength(stream ? 1 : 0);
+    } finally {
+      await both.stop();
+    }
+  },
+);
+
 describe('a function', () => {
   const tools = [{ type: 'function', name: 'weather', parameters: { type: 'object', properties: {} } }];
   const called = (request: GenerateRequest, delta: object, finish_reason: string | null = null) => {

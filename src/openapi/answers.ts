@@ -237,6 +237,7 @@ export const answers: Record<string, JsonSchema> = {
     'name?': string,
     'arguments?': string,
   }),
+  InputTokens: object({ object: only('response.input_tokens'), input_tokens: integer }),
   DeletedResponse: object({ id: string, object: only('response'), deleted: only(true) }),
 
   UsageRow: object({

@@ -5,7 +5,7 @@ import { chatBody } from '../chat-request.ts';
 import { completionBody } from '../completion-request.ts';
 import { beatBody } from '../fleet/beat.ts';
 import { itemsQuery, retrieval } from '../responses/item-query.ts';
-import { responseBody } from '../responses/response-request.ts';
+import { inputTokensBody, responseBody } from '../responses/response-request.ts';
 import { tokenizeChatBody, tokenizeTextBody } from '../tokenize-request.ts';
 import { admins, owners } from '../usage/usage-query.ts';
 
@@ -53,6 +53,13 @@ export const operations: Record<string, Operation> = {
     example: { model, instructions: '你是一个智能助手', input: '从1数到10' },
     answer: 'Response',
     events: 'ResponseEvent',
+  },
+  'POST /v1/responses/input_tokens': {
+    summary: ['Count the tokens of a response’s prompt', '计算提示的 token 数'],
+    who: 'key',
+    body: [inputTokensBody],
+    example: { model, input: '从1数到10' },
+    answer: 'InputTokens',
   },
   'GET /v1/responses/{id}': {
     summary: ['Read a stored response', '读取已存储的回答'],

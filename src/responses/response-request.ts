@@ -224,6 +224,23 @@ export const responseBody = z.strictObject({
   service_tier: idle((value) => value === 'auto' || value === 'default', 'only "auto" is supported.'),
 });
 
+/** Of `POST /v1/responses/input_tokens`: the fields that make the prompt. */
+export const inputTokensBody = z.extend(
+  z.pick(responseBody, {
+    input: true,
+    instructions: true,
+    previous_response_id: true,
+    text: true,
+    tools: true,
+    tool_choice: true,
+    parallel_tool_calls: true,
+    truncation: true,
+    conversation: true,
+    reasoning: true,
+  }),
+  { model: z.optional(generationFields.model), personality: idle(() => false, 'is not supported.') },
+);
+
 export type ResponseFields = z.output<typeof responseBody>;
 export type InputItem = z.output<typeof inputItem>;
 /** Names of fields that go to the chat API as they came. */
@@ -232,6 +249,12 @@ export const passedOn = Object.keys(extraFields) as (keyof typeof extraFields)[]
 /** Throws an EdgeError that names the field at fault. */
 export function parseResponseFields(json: unknown): ResponseFields {
   return validate(responseBody, json);
+}
+
+/** With the model's name where there was one: to count, any node will do. */
+export function parseInputTokensFields(json: unknown): { model: string | undefined; fields: ResponseFields } {
+  const { model } = validate(inputTokensBody, json);
+  return { model, fields: parseResponseFields({ ...(json as object), model: model ?? 'any' }) };
 }
 
 function isDirect(value: unknown): boolean {

@@ -2,13 +2,14 @@
 import { Hono } from 'hono';
 import { type App, callOf, readJson } from '../app.ts';
 import type { Call } from '../call.ts';
-import { parseChatRequest } from '../chat-request.ts';
+import { type ChatRequest, parseChatRequest } from '../chat-request.ts';
 import { renderChat } from '../chatml.ts';
 import { complete } from '../completions.ts';
 import { EdgeError } from '../errors.ts';
 import { authorise } from '../keys/ask-key.ts';
 import { cancel } from '../node-api.ts';
 import { knownNodes } from '../nodes.ts';
+import { tokenizePrompt } from '../tokenize.ts';
 import { shortening } from '../truncation.ts';
 import { askConversation, historyOf, keeper } from './conversations.ts';
 import { parseItemsQuery, parseRetrieval } from './item-query.ts';
@@ -16,12 +17,19 @@ import { type Item, itemsOf } from './items.ts';
 import { ResponseEvents } from './response-events.ts';
 import { isResponseId, newResponseId } from './response-id.ts';
 import { settingsOf } from './response-object.ts';
-import { parseResponseFields } from './response-request.ts';
+import { parseInputTokensFields, parseResponseFields, type ResponseFields } from './response-request.ts';
 import { inWordsOfResponses, toChat } from './to-chat.ts';
 
 export const responses = new Hono<App>();
 
 responses.post('/', async (c) => create(callOf(c), await readJson(c)));
+responses.post('/input_tokens', async (c) => {
+  const { model, fields } = parseInputTokensFields(await readJson(c));
+  const call = callOf(c);
+  const { request } = asChat(fields, await historyOf(call, fields.previous_response_id));
+  const { count } = await tokenizePrompt(call, { model, prompt: renderChat(request.turns, request.ending) });
+  return c.json({ object: 'response.input_tokens', input_tokens: count });
+});
 responses.get('/:id', async (c) => {
   parseRetrieval(c.req.queries());
   return json(await found(callOf(c), c.req.param('id'), read));
@@ -45,9 +53,7 @@ responses.get('/:id/input_items', async (c) => {
 async function create(call: Call, body: unknown): Promise<Response> {
   const fields = parseResponseFields(body);
   const { previous_response_id: previous, store } = fields;
-  const input = itemsOf(fields.input);
-  const chat = toChat(fields, await historyOf(call, previous), input);
-  const request = inWordsOfResponses(chat, () => parseChatRequest(chat.body));
+  const { input, request } = asChat(fields, await historyOf(call, previous));
   const { role } = request;
   const id = newResponseId(previous);
   const settings = settingsOf(id, Math.floor(call.startedAt / 1000), fields);
@@ -62,6 +68,12 @@ async function create(call: Call, body: unknown): Promise<Response> {
     shorten: request.truncation === 'auto' ? shortening(request) : undefined,
     retell: () => new ResponseEvents(settings, role, kept),
   });
+}
+
+function asChat(fields: ResponseFields, history: Item[]): { input: Item[]; request: ChatRequest } {
+  const input = itemsOf(fields.input);
+  const chat = toChat(fields, history, input);
+  return { input, request: inWordsOfResponses(chat, () => parseChatRequest(chat.body)) };
 }
 
 async function read(call: Call, id: string): Promise<string | undefined> {

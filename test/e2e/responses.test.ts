@@ -103,6 +103,12 @@ describe('create', () => {
       temperature: 0,
     });
     expect(third.usage!.input_tokens).toBeGreaterThan(second.usage!.input_tokens);
+    const count = await client.responses.inputTokens.count({
+      model: 'huozi',
+      previous_response_id: second.id,
+      input: '从1数到5',
+    });
+    expect(count).toEqual({ object: 'response.input_tokens', input_tokens: third.usage!.input_tokens });
     const items = await client.responses.inputItems.list(third.id);
     expect(items.data).toMatchObject([{ role: 'user', content: [{ type: 'input_text', text: '从1数到5' }] }]);
   });

@@ -23,11 +23,15 @@ export const modelHelp = `  -m, --model NAME        -s, --system TEXT
   -t, --temperature 0.8   --top-p 0.9   --top-k 40   --max-tokens 512   --seed 7
   --base-url URL          --json`;
 
+type Parsed<Options extends NonNullable<ParseArgsConfig['options']>> = ReturnType<
+  typeof parseArgs<{ args: string[]; options: Options; allowPositionals: true; strict: true }>
+>;
+
 /** As node:util has it, strict: an unknown option is an error that names it. */
 export function parse<const Options extends NonNullable<ParseArgsConfig['options']>>(
   args: string[],
   options: Options,
-) {
+): Parsed<Options> {
   return parseArgs({ args, options, allowPositionals: true, strict: true });
 }
 

@@ -1,9 +1,10 @@
 /** Ours must be right in every scenario; openai's client goes through the same ones, for the record. */
+import { mkdir, writeFile } from 'node:fs/promises';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { Huozi, HuoziError } from '../src/index.ts';
-import { text } from './answers.ts';
 import { hostileServer, type Try } from './hostile-server.ts';
+import { stalls, wanted } from './portable.ts';
 import { type Scenario, scenarios } from './scenarios.ts';
 
 interface Outcome {
@@ -24,14 +25,6 @@ const body = {
   messages: [{ role: 'user' as const, content: '你好' }],
   stream: true as const,
 };
-
-/** Here somebody has to lose patience; everywhere else a slow machine must not look like a stall. */
-const stalls: readonly Scenario[] = [
-  'silent stall',
-  'stall with keep-alives',
-  'no headers',
-  'headers, then no token',
-];
 
 const ours = (deadline: number): Client => {
   const deadlines = { connect: deadline, firstToken: deadline, idle: deadline };
@@ -83,29 +76,6 @@ async function go(client: (deadline: number) => Client, scenario: Scenario): Pro
   return outcome;
 }
 
-const wanted: Record<Scenario, Partial<Outcome> & { code?: string; tryCount?: number }> = {
-  comments: { end: 'whole', text },
-  'torn CRLF': { end: 'whole', text },
-  'torn UTF-8': { end: 'whole', text },
-  'no space after the colon': { end: 'whole', text },
-  'empty data: keep-alive': { end: 'whole', text },
-  'last event lacks its blank line': { end: 'whole', text },
-  'error mid-stream': { end: 'ServerError', text: '你好', code: 'node_lost' },
-  'malformed JSON chunk': { end: 'ProtocolError', text: '你好' },
-  'clean EOF with no finish_reason': { end: 'TruncatedError', text },
-  '[DONE] with no finish_reason': { end: 'TruncatedError', text: '你好' },
-  'socket dies mid-stream': { end: 'ConnectionError', text: '你好' },
-  'chunked body cut short': { end: 'ConnectionError', text: '你好' },
-  'silent stall': { end: 'TimeoutError', text: '你好', code: 'idle' },
-  'stall with keep-alives': { end: 'TimeoutError', text: '你好', code: 'idle' },
-  'no headers': { end: 'TimeoutError', code: 'connect', tryCount: 3 },
-  'headers, then no token': { end: 'TimeoutError', code: 'firstToken', tryCount: 3 },
-  'permanent 503': { end: 'ServerError', code: 'overloaded', tryCount: 3 },
-  'Retry-After: 90': { end: 'RateLimitError', tryCount: 1 },
-  break: { end: 'left', text: '你好', sawLeave: true },
-  'idempotency key': { end: 'whole', text, tryCount: 3 },
-};
-
 const record = new Map<Scenario, string>();
 
 // No jitter, so that three tries take no time.
@@ -115,19 +85,25 @@ test.concurrent.each(Object.keys(scenarios) as Scenario[])('%s', async (scenario
   const [got, theirs] = await Promise.all([go(ours, scenario), go(peer, scenario)]);
   record.set(scenario, `| ${scenario} | ${told(got)} | ${told(theirs)} |`);
 
-  const { code, tryCount = 1, ...rest } = wanted[scenario];
-  expect(got).toMatchObject(rest);
-  expect(got.tries).toHaveLength(tryCount);
-  if (rest.end === 'whole' || rest.end === 'left') expect(got.error).toBeUndefined();
-  else expect(HuoziError.isInstance(got.error)).toBe(true);
-  if (code) expect(got.error).toMatchObject({ code });
+  const want = wanted[scenario]!;
+  const { code } = Object(got.error) as { code?: string };
+  expect([got.end, code].filter(Boolean).join(' ')).toBe(want.end);
+  expect(got.text).toBe(want.text);
+  expect(got.tries).toHaveLength(want.tries ?? 1);
+  expect(got.sawLeave).toBe(scenario === 'break');
+  expect(HuoziError.isInstance(got.error)).toBe(want.end !== 'whole' && want.end !== 'left');
   expect(new Set(got.tries.map(({ headers }) => headers['idempotency-key'])).size).toBe(1);
 });
 
-afterAll(() => {
+afterAll(async () => {
   vi.restoreAllMocks();
   const rows = Object.keys(scenarios).map((scenario) => record.get(scenario as Scenario));
-  process.stdout.write(`\n| scenario | huozi | openai 6.49 |\n|---|---|---|\n${rows.join('\n')}\n\n`);
+  const table = `| scenario | huozi | openai 6.49 |\n|---|---|---|\n${rows.join('\n')}\n`;
+  process.stdout.write(`\n${table}\n`);
+  // Kept beside other runs' artefacts; a copy of a run stands in test/peers/RESULTS.md.
+  const artifacts = new URL('../../test/artifacts/', import.meta.url);
+  await mkdir(artifacts, { recursive: true });
+  await writeFile(new URL('hostile-streams.md', artifacts), table);
 });
 
 function told({ end, tries, text, sawLeave }: Outcome): string {

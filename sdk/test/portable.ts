@@ -24,7 +24,7 @@ export const stalls: readonly string[] = [
 ];
 
 /** What ours must come to. */
-export const wanted: Record<string, { end: string; text: string; tries?: number }> = {
+export const wanted: Record<string, { end: string; text: string; tries?: number; mayRetry?: true }> = {
   comments: { end: 'whole', text },
   'torn CRLF': { end: 'whole', text },
   'torn UTF-8': { end: 'whole', text },
@@ -35,8 +35,9 @@ export const wanted: Record<string, { end: string; text: string; tries?: number 
   'malformed JSON chunk': { end: 'ProtocolError', text: '你好' },
   'clean EOF with no finish_reason': { end: 'TruncatedError', text },
   '[DONE] with no finish_reason': { end: 'TruncatedError', text: '你好' },
-  'socket dies mid-stream': { end: 'ConnectionError', text: '你好' },
-  'chunked body cut short': { end: 'ConnectionError', text: '你好' },
+  // Bun and Chromium drop the bytes that came right before the cut; nothing was handed on then, so it is tried again.
+  'socket dies mid-stream': { end: 'ConnectionError', text: '你好', mayRetry: true },
+  'chunked body cut short': { end: 'ConnectionError', text: '你好', mayRetry: true },
   'silent stall': { end: 'TimeoutError idle', text: '你好' },
   'stall with keep-alives': { end: 'TimeoutError idle', text: '你好' },
   'no headers': { end: 'TimeoutError connect', text: '', tries: 3 },
@@ -53,7 +54,10 @@ const body = {
   stream: true as const,
 };
 
-/** @param servers the address of each scenario's server */
+/**
+ * @param servers the address of each scenario's server
+ * @public imported by what `test/peers/runtimes.ts` bundles
+ */
 export async function runAll(
   { Huozi, HuoziError }: Pick<typeof Package, 'Huozi' | 'HuoziError'>,
   Conversation: typeof ConversationClass,

@@ -12,12 +12,14 @@ export class TokenPieces {
   /** undefined where the bytes are no whole characters by themselves. */
   readonly #texts: (string | undefined)[] = [];
   readonly #plain: Uint8Array;
+  readonly #names: readonly string[];
   /** Token of each byte value, -1 where there is none. */
   readonly byteTokens = new Int32Array(256).fill(-1);
 
   /** @param control tokens that are no text, whatever type the file's converter gave them */
   constructor({ texts, attributes }: Vocabulary, control: readonly number[]) {
     this.#plain = new Uint8Array(texts.length);
+    this.#names = texts;
     for (const [id, text] of texts.entries()) {
       const attribute = control.includes(id) ? tokenAttribute.control : (attributes[id] ?? 0);
       const isByte = (attribute & tokenAttribute.byte) !== 0;
@@ -36,6 +38,16 @@ export class TokenPieces {
 
   text(id: number): string | undefined {
     return this.#texts[id];
+  }
+
+  /** How a token is named to people: by its text, its bytes, or what the file calls it. */
+  label(id: number): string {
+    const bytes = this.bytes(id);
+    if (bytes.length === 0) return this.#names[id] ?? '';
+    return (
+      this.text(id) ??
+      `bytes:${Array.from(bytes, (byte) => `\\x${byte.toString(16).padStart(2, '0')}`).join('')}`
+    );
   }
 
   /** Whether text that a user typed may become this token. */

@@ -85,6 +85,16 @@ export interface GenerationEnd {
 export interface TokenDetails {
   /** With `returnExperts`: `[ids, layers, experts used]`, the expert with the larger router weight first. */
   experts?: Uint8Array;
+interface NamedLogprob {
+  token: string;
+  logprob: number;
+  /** UTF-8, maybe of part of a character; null for tokens that are no text. */
+  bytes: number[] | null;
+}
+
+/** A token and what stood beside it, in OpenAI's words. Natural logarithms. */
+export interface TokenLogprob extends NamedLogprob {
+  top_logprobs: NamedLogprob[];
 }
 
 /** Called on the event loop, from the step that produced the tokens. One that throws ends its own generation. */

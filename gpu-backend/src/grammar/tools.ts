@@ -12,8 +12,8 @@ import { choice, literal, Rules } from './rules.ts';
 
 export type ToolsFormat = Extract<NonNullable<GenerateRequest['format']>, { type: 'tools' }>;
 
-const callBegin = '<tool_call>';
-const callEnd = '</tool_call>';
+export const callBegin = '<tool_call>';
+export const callEnd = '</tool_call>';
 const maxCalls = 16;
 
 /**

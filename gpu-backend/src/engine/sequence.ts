@@ -2,6 +2,7 @@ import type { EndReason } from '../protocol.ts';
 import { Detokenizer } from './detokenizer.ts';
 import { ContinuationError } from './errors.ts';
 import { type LogitChange, logitChanges } from './logit-change.ts';
+import { Logprobs } from './logprobs.ts';
 import type { Lease } from './prefix-cache.ts';
 import type { Sampler } from './sampler.ts';
 import { StopStrings } from './stop-strings.ts';
@@ -44,6 +45,7 @@ export class Sequence implements Generation {
   readonly #onCancel: () => void;
   readonly #changes: readonly LogitChange[];
   readonly #grammar: TokenGrammar | undefined;
+  readonly #logprobs: Logprobs | undefined;
   readonly #stopIds: ReadonlySet<number>;
   readonly #detokenizer: Detokenizer;
   readonly #stopStrings: StopStrings;
@@ -75,6 +77,7 @@ export class Sequence implements Generation {
     this.#stopIds = stopIds;
     this.#changes = logitChanges(request, stopIds, pieces);
     this.#grammar = request.grammar && new TokenGrammar(request.grammar, pieces, ends);
+    this.#logprobs = request.logprobs === undefined ? undefined : new Logprobs(request.logprobs, pieces);
     this.#detokenizer = new Detokenizer(pieces);
     this.#stopStrings = new StopStrings(request.stopStrings);
     if (continueIds?.length) this.#replay(continueIds);
@@ -93,6 +96,15 @@ export class Sequence implements Generation {
 
   /** The next token, from the row of logits that begins at `offset`. */
   draw(sampler: Sampler, logits: Float32Array, offset: number): number {
+    const logprobs = this.#logprobs;
+    if (!logprobs) return this.#draw(sampler, logits, offset);
+    logprobs.keep(logits.subarray(offset, offset + sampler.size));
+    const id = this.#draw(sampler, logits, offset);
+    if (!this.#stopIds.has(id)) logprobs.add(id);
+    return id;
+  }
+
+  #draw(sampler: Sampler, logits: Float32Array, offset: number): number {
     for (const change of this.#changes) change.apply(logits, offset);
     const id = sampler.sample(logits, offset, this.request.sampling, this.past);
     const grammar = this.#grammar;
@@ -161,10 +173,11 @@ export class Sequence implements Generation {
   }
 
   #details(): TokenDetails | undefined {
-    if (this.#experts.length === 0) return undefined;
+    const logprobs = this.#logprobs && { logprobs: this.#logprobs.take() };
+    if (this.#experts.length === 0) return logprobs;
     const experts = new Uint8Array(Buffer.concat(this.#experts));
     this.#experts = [];
-    return { experts };
+    return { experts, ...logprobs };
   }
 
   #rest(shown: { text: string; found: boolean }): string {

@@ -56,6 +56,8 @@ export interface GenerationRequest {
   deadlineMs?: number;
   /** No stop id before so many tokens; with a grammar, unless it leaves nothing else. */
   minTokens?: number;
+  /** How many alternatives to tell beside each token's log-probability. Absent is off. */
+  logprobs?: number;
   /** With one, eos and the end marker always stop. */
   grammar?: AnswerGrammar;
   /**
@@ -85,6 +87,10 @@ export interface GenerationEnd {
 export interface TokenDetails {
   /** With `returnExperts`: `[ids, layers, experts used]`, the expert with the larger router weight first. */
   experts?: Uint8Array;
+  /** With `logprobs`: one for each of `ids`, but for the token that ended the answer. */
+  logprobs?: readonly TokenLogprob[];
+}
+
 interface NamedLogprob {
   token: string;
   logprob: number;

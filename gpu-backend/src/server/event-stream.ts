@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http';
 import type { GenerationEnd, TokenDetails } from '../engine/types.ts';
 import type { NodeUsage } from '../protocol.ts';
+import type { AnswerEvents } from './answer-events.ts';
 import { type CancelCause, endError } from './errors.ts';
-import type { FinishReason, Frames } from './frames.ts';
 import type { GenerationSink } from './generations.ts';
 
 export interface EventStreamOptions {
@@ -20,7 +20,7 @@ export interface EventStreamOptions {
  */
 export class EventStream implements GenerationSink {
   readonly #response: ServerResponse;
-  readonly #frames: Frames;
+  readonly #answer: AnswerEvents;
   readonly #options: EventStreamOptions;
   readonly #onSlowReader: () => void;
   #ping: NodeJS.Timeout | undefined;
@@ -33,17 +33,16 @@ export class EventStream implements GenerationSink {
 
   constructor(
     response: ServerResponse,
-    frames: Frames,
+    answer: AnswerEvents,
     options: EventStreamOptions,
     onSlowReader: () => void,
-    goesOn = false,
   ) {
     this.#response = response;
-    this.#frames = frames;
+    this.#answer = answer;
     this.#options = options;
     this.#onSlowReader = onSlowReader;
     // Waits for the first text: a client that gets the role alone would see an answer begin that has not.
-    this.#pending = goesOn ? '' : frames.role();
+    this.#pending = answer.begin();
   }
 
   /** The request is accepted: the edge learns it now, not at the first token. */
@@ -63,19 +62,37 @@ export class EventStream implements GenerationSink {
     if (this.#hasText || this.#ended) this.#schedule();
   }
 
-  onText(text: string, ids: readonly number[], position: number, details?: TokenDetails): void {
+  onContinued(text: string): void {
+    this.#answer.continued(text);
+  }
+
+  onText(
+    text: string,
+    ids: readonly number[],
+    position: number,
+    details: TokenDetails | undefined,
+    choice: number,
+  ): void {
+    const event = this.#answer.text(choice, text, ids, position, details);
+    if (event === '') return;
     this.#hasText = true;
-    this.#pending += this.#frames.text(text, ids, position, details);
+    this.#pending += event;
+    this.#schedule();
+  }
+
+  onChoiceEnd(end: GenerationEnd, position: number, choice: number): void {
+    this.#hasText = true;
+    this.#pending += this.#answer.finish(choice, end, position);
     this.#schedule();
   }
 
   onEnd(end: GenerationEnd, usage: NodeUsage, cause: CancelCause | undefined): void {
     if (end.reason === 'stop' || end.reason === 'length') {
-      this.#pending += this.#frames.finish(end.reason satisfies FinishReason, usage, end.ids, end.details);
+      this.#pending += this.#answer.done(usage);
     } else {
       // An answer that has not begun does not begin now.
       if (!this.#hasText) this.#pending = '';
-      this.#pending += this.#frames.failure(usage, endError(end, cause).body);
+      this.#pending += this.#answer.failure(usage, endError(end, cause));
     }
     this.#ended = true;
     this.#schedule();

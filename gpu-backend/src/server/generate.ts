@@ -1,15 +1,17 @@
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { Context } from 'hono';
-import type { GenerationEnd, GenerationRequest, ServedEngine, TokenDetails } from '../engine/types.ts';
+import type { GenerationEnd, GenerationRequest, ServedEngine } from '../engine/types.ts';
 import type { CancelResponse, GenerateRequest, NodeUsage } from '../protocol.ts';
+import { AnswerEvents } from './answer-events.ts';
 import { answerGrammar } from './answer-format.ts';
 import type { NodeEnv, NodeState } from './app.ts';
 import { ApiError, type CancelCause, endError } from './errors.ts';
 import { EventStream } from './event-stream.ts';
-import { completionBody, Frames, systemFingerprint } from './frames.ts';
+import { completionBody, systemFingerprint } from './frames.ts';
 import type { GenerationSink, RunningGeneration } from './generations.ts';
 import { traceFields } from './trace.ts';
 import { parseGenerateRequest } from './validate.ts';
+import { WholeAnswer } from './whole-answer.ts';
 
 /** Tokens of an answer whose request names no limit. */
 const defaultMaxTokens = 2048;
@@ -26,7 +28,7 @@ export function generate(state: NodeState) {
 
     const { events } = request;
     const fingerprint = systemFingerprint(engine.info);
-    const asked = engineRequest(engine, request, promptIds);
+    const asked = engineRequests(engine, request, promptIds);
     const run = (sink: GenerationSink): RunningGeneration => {
       const logged = withLog(state, c, events.id, sink);
       const running = state.generations.start(events.id, engine, asked, logged);
@@ -35,13 +37,12 @@ export function generate(state: NodeState) {
     };
 
     if (events.stream) {
-      const frames = new Frames(events, fingerprint);
       const onSlowReader = () => {
         running.cancel('slow_reader');
         outgoing.destroy();
       };
-      const goesOn = request.continue_ids !== undefined;
-      const stream = new EventStream(outgoing, frames, state.stream, onSlowReader, goesOn);
+      const answer = new AnswerEvents(request, fingerprint);
+      const stream = new EventStream(outgoing, answer, state.stream, onSlowReader);
       const running = run(stream);
       await running.accepted;
       stream.open(c.get('requestId'));
@@ -49,23 +50,17 @@ export function generate(state: NodeState) {
     }
 
     return new Promise((resolve, reject) => {
-      let text = '';
-      const experts: Uint8Array[] = [];
-      const note = (details?: TokenDetails) => {
-        if (details?.experts) experts.push(details.experts);
-      };
+      const answer = new WholeAnswer(request);
       const { accepted } = run({
-        onText(piece, _ids, _position, details) {
-          text += piece;
-          note(details);
-        },
+        onContinued: (text) => answer.continued(text),
+        onText: (text, _ids, _position, details, choice) => answer.text(choice, text, details),
+        onChoiceEnd: (end, _position, choice) => answer.finish(choice, end),
         onEnd(end, usage, cause) {
-          note(end.details);
           const header = { 'x-huozi-usage': JSON.stringify(usage) };
           if (outgoing.destroyed) {
             resolve(RESPONSE_ALREADY_SENT);
           } else if (end.reason === 'stop' || end.reason === 'length') {
-            const body = completionBody(events, fingerprint, text, end.reason, usage, experts);
+            const body = completionBody(events, fingerprint, answer.choices, usage);
             resolve(c.body(body, 200, { 'content-type': 'application/json', ...header }));
           } else {
             const error = endError(end, cause);
@@ -104,21 +99,19 @@ export async function readJson(c: Context): Promise<unknown> {
   }
 }
 
-function engineRequest(
+/** One for each choice. */
+function engineRequests(
   engine: ServedEngine,
   request: GenerateRequest,
   promptIds: Int32Array,
-): GenerationRequest {
+): GenerationRequest[] {
   if (promptIds.length === 0) {
     throw new ApiError(400, 'The prompt is empty.', { param: 'prompt', code: 'invalid_value' });
-  }
-  if (request.format?.type === 'tools') {
-    throw new ApiError(400, 'format: tools are not served yet.', { param: 'format', code: 'unsupported' });
   }
   // A limit beyond the context is no error: the answer ends there with `length`. A prompt that leaves no
   // room at all is the engine's to refuse.
   const room = Math.max(1, engine.info.maxSequence - promptIds.length);
-  return {
+  const asked: GenerationRequest = {
     promptIds,
     sampling: request.sampling,
     maxTokens: Math.min(request.max_tokens ?? defaultMaxTokens, room),
@@ -131,8 +124,14 @@ function engineRequest(
     ...(request.min_tokens !== undefined && { minTokens: request.min_tokens }),
     ...(request.format && { grammar: answerGrammar(request.format) }),
     ...(request.return_routed_experts && { returnExperts: true }),
+    ...(request.logprobs !== undefined && { logprobs: request.logprobs }),
     ...(request.continue_ids && { continueIds: request.continue_ids }),
   };
+  const { sampling, n = 1 } = request;
+  return Array.from({ length: n }, (_, i) => ({
+    ...asked,
+    sampling: { ...sampling, seed: (sampling.seed + i) % 2 ** 32 },
+  }));
 }
 
 /** Counts and times of a generation, never a word of it. */
@@ -142,10 +141,12 @@ function withLog(state: NodeState, c: Context<NodeEnv>, id: string, sink: Genera
   const begin = performance.now();
   let firstText = 0;
   return {
-    onText(text, ids, position, details) {
+    onText(...args) {
       if (firstText === 0) firstText = performance.now();
-      sink.onText(text, ids, position, details);
+      sink.onText(...args);
     },
+    onContinued: (text) => sink.onContinued(text),
+    onChoiceEnd: (...args) => sink.onChoiceEnd(...args),
     onEnd(end: GenerationEnd, usage: NodeUsage, cause: CancelCause | undefined) {
       sink.onEnd(end, usage, cause);
       const fields = {

@@ -1,10 +1,23 @@
 import type { GenerationEnd, GenerationRequest, ServedEngine, TokenDetails } from '../engine/types.ts';
 import type { NodeUsage } from '../protocol.ts';
+import { startChoices } from './choices.ts';
 import { ApiError, type CancelCause } from './errors.ts';
 
-/** Where a generation's events go. As with the engine's own events, nothing here may throw. */
+/** Where an answer's events go. As with the engine's own events, nothing here may throw. */
 export interface GenerationSink {
-  onText(text: string, ids: readonly number[], position: number, details?: TokenDetails): void;
+  /** @param position tokens told so far, of all choices */
+  onText(
+    text: string,
+    ids: readonly number[],
+    position: number,
+    details: TokenDetails | undefined,
+    choice: number,
+  ): void;
+  /** With `continueIds`, which only one choice can have. */
+  onContinued(text: string): void;
+  /** One choice has ended with `stop` or `length`. */
+  onChoiceEnd(end: GenerationEnd, position: number, choice: number): void;
+  /** All of it has ended. */
   onEnd(end: GenerationEnd, usage: NodeUsage, cause: CancelCause | undefined): void;
 }
 
@@ -45,11 +58,14 @@ export class Generations {
     return this.#running.size;
   }
 
-  /** @throws ApiError (409) when `id` runs already, and whatever `Engine.generate` refuses with */
+  /**
+   * @param requests one for each choice, of the same prompt
+   * @throws ApiError (409) when `id` runs already, and whatever `Engine.generate` refuses with
+   */
   start(
     id: string,
     engine: ServedEngine,
-    request: GenerationRequest,
+    requests: readonly GenerationRequest[],
     sink: GenerationSink,
   ): RunningGeneration {
     if (this.#running.has(id)) {
@@ -60,34 +76,32 @@ export class Generations {
     }
     let cause: CancelCause | undefined;
     const { promise: ended, resolve } = withResolvers<NodeUsage>();
-    const generation = engine.generate(request, {
-      onText: (text, ids, position, details) => sink.onText(text, ids, position, details),
-      onEnd: (end) => {
-        const usage: NodeUsage = {
-          prompt_tokens: end.promptTokens,
-          completion_tokens: end.completionTokens,
-          ...(end.cachedTokens === undefined ? {} : { cached_tokens: end.cachedTokens }),
-          reason: end.reason,
-        };
-        this.#running.delete(id);
-        this.#remember(id, usage);
-        try {
-          sink.onEnd(end, usage, cause);
-        } finally {
-          resolve(usage);
-        }
-      },
+    const choices = startChoices(engine, requests, sink, (end) => {
+      const usage: NodeUsage = {
+        prompt_tokens: end.promptTokens,
+        completion_tokens: end.completionTokens,
+        ...(end.cachedTokens === undefined ? {} : { cached_tokens: end.cachedTokens }),
+        reason: end.reason,
+      };
+      this.#running.delete(id);
+      this.#remember(id, usage);
+      try {
+        sink.onEnd(end, usage, cause);
+      } finally {
+        resolve(usage);
+      }
     });
     const running: RunningGeneration = {
       cancel: (by) => {
         if (this.#running.get(id) !== running) return;
         cause ??= by;
-        generation.cancel();
+        choices.cancel();
       },
       ended,
-      accepted: (generation.accepted ?? Promise.resolve()).catch((refusal) => {
+      accepted: choices.accepted.catch((refusal) => {
         this.#running.delete(id);
-        resolve({ prompt_tokens: request.promptIds.length, completion_tokens: 0, reason: 'error' });
+        const prompt_tokens = requests[0]?.promptIds.length ?? 0;
+        resolve({ prompt_tokens, completion_tokens: 0, reason: 'error' });
         throw refusal;
       }),
     };

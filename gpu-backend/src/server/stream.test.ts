@@ -1,6 +1,7 @@
 /** The bytes of protocol.ts, exactly, over real HTTP. The engine is scripted: text and ids must be known. */
 import type { ServerResponse } from 'node:http';
 import { expect, test } from 'vitest';
+import { AnswerEvents } from './answer-events.ts';
 import { EventStream } from './event-stream.ts';
 import { Frames, systemFingerprint } from './frames.ts';
 import { generateBody, send } from './testing/client.ts';
@@ -65,17 +66,20 @@ test('text is written in the turn of the event loop that brought it', async () =
     end: (bytes: string) => writes.push(bytes),
   } as unknown as ServerResponse;
   const frames = new Frames(generateBody().events, 'fp');
-  const stream = new EventStream(response, frames, { pingMs: 60_000, maxBufferedBytes: 1 }, () => undefined);
+  const answer = new AnswerEvents(generateBody(), 'fp');
+  const stream = new EventStream(response, answer, { pingMs: 60_000, maxBufferedBytes: 1 }, () => undefined);
   const turn = () => new Promise<void>((resolve) => process.nextTick(resolve));
   stream.open('request-1');
-  stream.onText('a', [1], 1);
-  stream.onText('b', [2], 2);
+  stream.onText('a', [1], 1, undefined, 0);
+  stream.onText('b', [2], 2, undefined, 0);
   await turn();
   expect(writes).toEqual([frames.role() + frames.text('a', [1], 1) + frames.text('b', [2], 2)]);
   const usage = { prompt_tokens: 1, completion_tokens: 2, reason: 'stop' } as const;
-  stream.onEnd({ reason: 'stop', promptTokens: 1, completionTokens: 2 }, usage, undefined);
+  const end = { reason: 'stop', promptTokens: 1, completionTokens: 2 } as const;
+  stream.onChoiceEnd(end, 2, 0);
+  stream.onEnd(end, usage, undefined);
   await turn();
-  expect(writes[1]).toBe(frames.finish('stop', usage));
+  expect(writes[1]).toBe(frames.finish('stop', 2) + frames.done(usage));
 });
 
 test('events that come before the engine has said yes wait for the headers', async () => {
@@ -89,10 +93,10 @@ test('events that come before the engine has said yes wait for the headers', asy
     write: () => calls.push('write'),
     end: () => calls.push('end'),
   } as unknown as ServerResponse;
-  const frames = new Frames(generateBody().events, 'fp');
-  const stream = new EventStream(response, frames, { pingMs: 60_000, maxBufferedBytes: 1 }, () => undefined);
+  const answer = new AnswerEvents(generateBody(), 'fp');
+  const stream = new EventStream(response, answer, { pingMs: 60_000, maxBufferedBytes: 1 }, () => undefined);
   const turn = () => new Promise<void>((resolve) => process.nextTick(resolve));
-  stream.onText('a', [1], 1);
+  stream.onText('a', [1], 1, undefined, 0);
   await turn();
   expect(calls).toEqual([]);
   stream.onEnd(

@@ -5,18 +5,18 @@
 import { createHash } from 'node:crypto';
 import { callBegin, callEnd } from '../grammar/tools.ts';
 
-export type ToolDelta =
-  | { content: string }
-  | {
-      tool_calls: [
-        {
-          index: number;
-          id?: string;
-          type?: 'function';
-          function: { name?: string; arguments: string };
-        },
-      ];
-    };
+interface ToolCall {
+  index: number;
+  id?: string;
+  type?: 'function';
+  function: { name?: string; arguments: string };
+}
+
+/** What one piece of text adds. It is one delta, so that a stream can be cut only before or after it. */
+export interface ToolDelta {
+  content?: string;
+  tool_calls?: ToolCall[];
+}
 
 const header = /^\s*\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*"arguments"\s*:\s*(?=\{)/;
 
@@ -35,33 +35,34 @@ export class ToolCalls {
     this.#identity = identity;
   }
 
-  push(text: string): ToolDelta[] {
-    const deltas: ToolDelta[] = [];
+  /** @returns undefined where the text adds nothing yet */
+  push(text: string): ToolDelta | undefined {
+    const delta: ToolDelta = {};
     let rest = this.#held + text;
     this.#held = '';
     while (rest !== '') {
-      const left = this.#step(rest, deltas);
+      const left = this.#step(rest, delta);
       if (left === undefined) break;
       rest = left;
     }
-    return deltas;
+    return delta.content === undefined && !delta.tool_calls ? undefined : delta;
   }
 
   /** What was held back, when no more text comes. A call that lacks its end has been told as far as it came. */
-  flush(): ToolDelta[] {
+  flush(): ToolDelta {
     const rest = this.#held;
     this.#held = '';
-    return this.#state === 'content' && rest !== '' && this.count === 0 ? [{ content: rest }] : [];
+    return this.#state === 'content' && rest !== '' && this.count === 0 ? { content: rest } : {};
   }
 
   /** @returns what is left to be looked at; undefined where more text must come first */
-  #step(text: string, deltas: ToolDelta[]): string | undefined {
+  #step(text: string, delta: ToolDelta): string | undefined {
     switch (this.#state) {
       case 'content': {
         const begin = text.indexOf(callBegin);
         // White space before a call belongs to neither.
         const end = begin >= 0 ? text.slice(0, begin).trimEnd().length : text.length - tailLength(text);
-        if (end > 0) deltas.push({ content: text.slice(0, end) });
+        if (end > 0) delta.content = (delta.content ?? '') + text.slice(0, end);
         if (begin < 0) return this.#hold(text.slice(end));
         this.#state = 'header';
         return text.slice(begin + callBegin.length);
@@ -71,20 +72,26 @@ export class ToolCalls {
         if (!match) return this.#hold(text);
         const index = this.count++;
         const name = JSON.parse(match[1] as string) as string;
-        const call = {
+        delta.tool_calls ??= [];
+        delta.tool_calls.push({
           index,
           id: this.#id(index),
-          type: 'function' as const,
+          type: 'function',
           function: { name, arguments: '' },
-        };
-        deltas.push({ tool_calls: [call] });
+        });
         this.#state = 'arguments';
         return text.slice(match[0].length);
       }
       case 'arguments': {
         const length = this.#argumentsLength(text);
         const index = this.count - 1;
-        deltas.push({ tool_calls: [{ index, function: { arguments: text.slice(0, length) } }] });
+        delta.tool_calls ??= [];
+        let call = delta.tool_calls.at(-1);
+        if (call?.index !== index) {
+          call = { index, function: { arguments: '' } };
+          delta.tool_calls.push(call);
+        }
+        call.function.arguments += text.slice(0, length);
         if (this.#depth > 0) return undefined;
         this.#state = 'end';
         return text.slice(length);

@@ -6,7 +6,7 @@ type Issue = z.core.$ZodIssue;
 
 /** The body of `POST /v1/generate`, or a 400 whose `param` names the first field that is wrong. */
 export function parseGenerateRequest(body: unknown): GenerateRequest {
-  return parse(generateRequest, body);
+  return checkTogether(parse(generateRequest, body));
 }
 
 /** The same of `POST /v1/tokenize`. */
@@ -23,6 +23,21 @@ function parse<T>(schema: z.ZodType<T>, body: unknown): T {
     ...(param ? { param } : {}),
     code: 'invalid_value',
   });
+}
+
+/** What no field is wrong about by itself. */
+function checkTogether(request: GenerateRequest): GenerateRequest {
+  const { events, echo = false, logprobs, format, continue_ids, n = 1 } = request;
+  const chat = events.object === 'chat.completion';
+  const refuse = (param: string, message: string) => {
+    throw new ApiError(400, `${param}: ${message}`, { param, code: 'invalid_value' });
+  };
+  if (echo && chat) refuse('echo', 'Only completions have it');
+  if (echo && logprobs !== undefined)
+    refuse('echo', 'There are no logprobs of a prompt: ask for one of both');
+  if (format?.type === 'tools' && !chat) refuse('format', 'Only chats call tools');
+  if (continue_ids && n > 1) refuse('continue_ids', 'Only a single choice can go on');
+  return request;
 }
 
 /** A union fails at its root: the branch with the fewest complaints is the one that was meant. */

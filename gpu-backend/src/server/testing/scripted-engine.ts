@@ -38,6 +38,11 @@ export class ScriptedGeneration implements Generation {
     this.#events.onText(text, ids, this.completionTokens);
   }
 
+  /** What was shown for `continueIds`. */
+  continued(text: string): void {
+    this.#events.onContinued?.(text);
+  }
+
   /** Text and what was asked for beside it. */
   detailed(text: string, ids: readonly number[], details: TokenDetails): void {
     this.completionTokens += ids.length;

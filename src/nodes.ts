@@ -40,7 +40,8 @@ export async function knownNodes(call: Call, maxAgeMs = staleMs): Promise<KnownN
   const { env } = call;
   const configuration = `${env.NODE_URLS}\n${env.NODE_TOKEN}`;
   const current = snapshot?.configuration === configuration ? snapshot : undefined;
-  const age = current ? call.startedAt - current.askedAt : Number.POSITIVE_INFINITY;
+  const now = Date.now();
+  const age = current ? now - current.askedAt : Number.POSITIVE_INFINITY;
   const known = current?.nodes.some((node) => node.info) ?? false;
   if (!current || !known || age > maxAgeMs) {
     const nodes = await ask(call, current?.nodes ?? []);
@@ -48,7 +49,7 @@ export async function knownNodes(call: Call, maxAgeMs = staleMs): Promise<KnownN
     return nodes;
   }
   if (age > freshMs) {
-    current.askedAt = call.startedAt;
+    current.askedAt = now;
     call.waitUntil(
       ask(call, current.nodes).then((nodes) => {
         snapshot = { configuration, askedAt: Date.now(), nodes };

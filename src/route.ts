@@ -12,8 +12,8 @@ import type { KnownNode } from './nodes.ts';
 import { askedOf, choose, report } from './routing/choose.ts';
 import type { Asked } from './routing/policy.ts';
 
-/** A node accepts or refuses at once; queueing comes after its headers. */
-const acceptDeadlineMs = 15_000;
+/** A node accepts or refuses at once; queueing comes after its headers. One that does neither hangs. */
+const acceptDeadlineMs = 4_000;
 
 /** What the client calls its parts of the request. */
 export interface ClientFields {
@@ -21,7 +21,7 @@ export interface ClientFields {
   /** Undefined where it asked for no form of the answer. */
   format: string | undefined;
 }
-/** Between two rounds of asking who can go on. The sum may be bounded by MIGRATION_SECONDS. */
+/** Between two rounds of asking all nodes. The sum is bounded by MIGRATION_SECONDS. */
 const migrationWaitsMs = [0, 250, 500, 1_000, 2_000, 4_000];
 const defaultMigrationSeconds = 8;
 /** Legs of one answer that may end without one token: an answer that kills nodes must not go round. */
@@ -63,7 +63,7 @@ export class Route {
 
   /** The first leg. Throws an EdgeError when no node takes the request. */
   open(): Promise<Leg> {
-    return this.#open(new Set());
+    return this.#inRounds(() => new Set());
   }
 
   /**
@@ -82,18 +82,29 @@ export class Route {
       position: this.#ids.length,
       problem: lost.problem?.kind,
     });
+    // Once all others have been asked, the one that was lost may have come back.
+    const excluded = (wait: number) => (wait < 1_000 ? new Set([lost.node.url]) : new Set<string>());
+    return await this.#inRounds(excluded).catch(() => undefined);
+  }
+
+  /** Asks every node, and again a moment later, as long as it is nobody's refusal but only that nobody answered. */
+  async #inRounds(excluded: (wait: number) => Set<string>): Promise<Leg> {
     let left = 1_000 * Number(this.#call.env.MIGRATION_SECONDS ?? defaultMigrationSeconds);
+    let refusal: unknown;
     for (const wait of migrationWaitsMs) {
       left -= wait;
       if (left < 0) break;
       if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
-      if (this.#left.aborted) return undefined;
-      // Once all others have been asked, the one that was lost may have come back.
-      const excluded = wait < 1_000 ? new Set([lost.node.url]) : new Set<string>();
-      const leg = await this.#open(excluded).catch(() => undefined);
-      if (leg) return leg;
+      if (this.#left.aborted) throw new EdgeError(whyStopped(this.#left));
+      try {
+        return await this.#open(excluded(wait));
+      } catch (error) {
+        refusal = error;
+        const passes = error instanceof EdgeError && error.problem.kind === 'no_node_available';
+        if (!passes && this.#ids.length === 0) break;
+      }
     }
-    return undefined;
+    throw refusal;
   }
 
   /** How many legs took over from another. */

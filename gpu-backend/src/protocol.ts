@@ -18,7 +18,7 @@
  * A stream: the role event together with the first text, text events, the event with `finish_reason`,
  * the usage event if asked for, then `: usage {NodeUsage}` and `data: [DONE]` in one write. A stream that
  * fails ends with `: usage {NodeUsage}` and `data: {"error":{…}}` instead, without `[DONE]`. `: ping`
- * comes after 15 s without an event.
+ * comes after 2 s without an event.
  *
  * Not streaming: one JSON body in the client's shape, with NodeUsage as JSON in `x-huozi-usage`.
  * Errors before the first byte: OpenAI's error shape with a 4xx/5xx status. 429 `queue_full` and 503

@@ -1,9 +1,10 @@
 /**
- * `npm start`: one node with huozi-tiny, the worker in workerd, one question answered through the SDK,
+ * `npm start [-- --nodes 3] [--verbose]`: nodes with huozi-tiny, the worker in workerd, one question answered through the SDK,
  * then it serves until Ctrl-C. Nothing here reaches beyond loopback.
  */
 import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { Huozi } from 'huozi';
 import { developmentKey } from './dev-key.ts';
 import { type NodeProcess, startNode } from './node-process.ts';
@@ -12,15 +13,19 @@ import { startWorker, type WorkerHost } from './worker-host.ts';
 
 const port = Number(process.env.PORT ?? 8787);
 const question = '背诵《静夜思》';
-const verbose = process.argv.includes('--verbose');
+const { values } = parseArgs({
+  options: { nodes: { type: 'string', default: '1' }, verbose: { type: 'boolean', default: false } },
+});
+const { verbose } = values;
+const nodeCount = Number(values.nodes);
 
-let node: NodeProcess | undefined;
+let nodes: NodeProcess[] = [];
 let worker: WorkerHost | undefined;
 let stopping = false;
 
 async function stop(code: number): Promise<never> {
   stopping = true;
-  await Promise.allSettled([worker?.stop(), node?.stop()]);
+  await Promise.allSettled([worker?.stop(), ...nodes.map((node) => node.stop())]);
   process.exit(code);
 }
 
@@ -46,17 +51,32 @@ async function start(): Promise<void> {
   if (!Number.isInteger(port) || port < 1 || port > 65_535) {
     return fail(`PORT must be a number from 1 to 65535, not ${JSON.stringify(process.env.PORT)}`);
   }
+  if (!Number.isInteger(nodeCount) || nodeCount < 1 || nodeCount > 64) {
+    return fail(`--nodes takes a number from 1 to 64, not ${JSON.stringify(values.nodes)}`);
+  }
   if (!(await portIsFree())) return fail(`port ${port} is in use; set PORT to another one`);
 
   const secrets = await devSecrets(fileURLToPath(new URL('../../.dev.vars', import.meta.url)));
-  node = await startNode(secrets.NODE_TOKEN, [], log);
-  process.stdout.write(`node 1 pid ${node.pid} ${node.url}\n\n`);
-  node.process.once('exit', (code, signal) => {
-    if (!stopping) void fail(`the node ended unexpectedly (${signal ?? code}); --verbose shows its log`);
-  });
+  // One thread each where several share the machine: those of llama.cpp spin while they wait.
+  const args = nodeCount > 1 ? ['--threads', '1'] : [];
+  nodes = await Promise.all(
+    Array.from({ length: nodeCount }, () => startNode(secrets.NODE_TOKEN, args, log)),
+  );
+  for (const [index, node] of nodes.entries()) {
+    process.stdout.write(`node ${index + 1} pid ${node.pid} ${node.url}\n`);
+    node.process.once('exit', (code, signal) => {
+      if (stopping) return;
+      const left = nodes.filter(
+        ({ process: { exitCode, signalCode } }) => exitCode === null && signalCode === null,
+      );
+      if (left.length === 0) void fail(`the last node ended (${signal ?? code}); --verbose shows its log`);
+      process.stdout.write(`node ${index + 1} ended (${signal ?? code}); its answers go on elsewhere\n`);
+    });
+  }
+  process.stdout.write('\n');
   worker = await startWorker({
     port,
-    bindings: { ...secrets, NODE_URLS: node.url },
+    bindings: { ...secrets, NODE_URLS: nodes.map(({ url }) => url).join(',') },
     // One a port: two workerds must not write to the same files.
     stateDirectory: fileURLToPath(new URL(`../../.wrangler/state/start-${port}`, import.meta.url)),
     onLog: log,

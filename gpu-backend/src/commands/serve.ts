@@ -21,6 +21,8 @@ HUOZI_NODE_TOKEN or from a file; never from the command line, which others can s
 
   --model FILE           GGUF file (default: the bundled huozi-tiny)
   --token-file FILE      file that holds the token
+  --edge URL             edge that shall know of this node: it announces itself there
+  --public-url URL       where that edge reaches it (default: where it listens)
   --host ADDRESS         address to listen on (default ${nodeDefaults.host})
   --port N               port; 0 takes any free one (default ${defaultPort})
   --name NAME            served model name (default ${nodeDefaults.name})
@@ -66,6 +68,8 @@ function parse(args: string[]): { options: NodeOptions; drainMs: number } {
     options: {
       model: { type: 'string' },
       'token-file': { type: 'string' },
+      edge: { type: 'string' },
+      'public-url': { type: 'string' },
       host: { type: 'string' },
       port: { type: 'string', default: String(defaultPort) },
       name: { type: 'string' },
@@ -107,6 +111,8 @@ function parse(args: string[]): { options: NodeOptions; drainMs: number } {
   const cacheMib = number('cache-mib', 0);
   const given = {
     modelPath: values.model,
+    edge: baseUrl('edge', values.edge),
+    publicUrl: baseUrl('public-url', values['public-url']),
     host: values.host,
     name: values.name,
     contextTokens: number('context', 1),
@@ -140,6 +146,15 @@ function parse(args: string[]): { options: NodeOptions; drainMs: number } {
 function telemetry(text: string | undefined): 'off' | 'sampled' | undefined {
   if (text === undefined || text === 'off' || text === 'sampled') return text;
   throw new UsageError(`--expert-telemetry takes sampled or off, not "${text}"`);
+}
+
+/** @returns without a slash at the end */
+function baseUrl(option: string, text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
+  if (!/^https?:\/\/[^/?#@\s]+(\/[^?#\s]*)?$/.test(text)) {
+    throw new UsageError(`--${option} takes a URL such as https://example.org, without query or password`);
+  }
+  return text.replace(/\/+$/, '');
 }
 
 function readToken(file: string | undefined): string {

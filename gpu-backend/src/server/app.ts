@@ -14,6 +14,7 @@ import { ApiError, toApiError } from './errors.ts';
 import type { EventStreamOptions } from './event-stream.ts';
 import { cancel, generate } from './generate.ts';
 import type { Generations } from './generations.ts';
+import type { HeldPrefixes } from './held-prefixes.ts';
 import { tokenize } from './tokenize.ts';
 
 const maxBodyBytes = 4 * 1024 * 1024;
@@ -30,6 +31,7 @@ export interface NodeState {
   readonly modelCreated: number | undefined;
   readonly stream: EventStreamOptions;
   readonly generations: Generations;
+  readonly prefixes: HeldPrefixes;
   readonly ready: boolean;
   readonly draining: boolean;
   /** @throws ApiError (503) while loading, draining, and starting the engine again */
@@ -78,7 +80,8 @@ function tooLarge(): never {
   throw new ApiError(413, `The body is larger than ${maxBodyBytes} bytes.`, { code: 'request_too_large' });
 }
 
-function nodeInfo(node: NodeState): NodeInfo {
+/** What `GET /v1/node` and the beats tell. @throws ApiError (503) while loading */
+export function nodeInfo(node: NodeState): NodeInfo {
   const { info, stats, state = 'ready' } = node.loadedEngine();
   return {
     model: node.name,
@@ -91,6 +94,7 @@ function nodeInfo(node: NodeState): NodeInfo {
     active: stats.active,
     queued: stats.queued,
     queued_tokens: stats.queuedTokens,
+    prefixes: node.prefixes.toBase64(),
     kv_used: stats.kvUsed,
     kv_total: stats.kvTotal,
     steps: stats.steps,

@@ -26,7 +26,8 @@ export function generate(state: NodeState) {
     const { outgoing } = c.env;
     if (outgoing.destroyed) return RESPONSE_ALREADY_SENT;
 
-    const { events } = request;
+    const { events, prefix_keys } = request;
+    if (prefix_keys) state.prefixes.use(prefix_keys, promptIds.length, engine.stats.kvTotal);
     const fingerprint = systemFingerprint(engine.info);
     const asked = engineRequests(engine, request, promptIds);
     const run = (sink: GenerationSink): RunningGeneration => {

@@ -5,9 +5,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { createAdaptorServer } from '@hono/node-server';
 import type { Logger } from 'pino';
 import type { ServedEngine } from '../engine/types.ts';
-import { createApp, type NodeState } from './app.ts';
+import { announce } from './announce.ts';
+import { createApp, type NodeState, nodeInfo } from './app.ts';
 import { unavailable } from './errors.ts';
 import { Generations, type GenerationsOptions } from './generations.ts';
+import { HeldPrefixes } from './held-prefixes.ts';
 
 export interface NodeServerOptions extends GenerationsOptions {
   /** The bearer token that the edge shares with this node. */
@@ -20,6 +22,10 @@ export interface NodeServerOptions extends GenerationsOptions {
   log: Logger;
   /** When the model's file was last written, unix seconds. */
   modelCreated?: number;
+  /** Base URL of an edge that shall know of this node. Absent: the edge has it in its configuration. */
+  edge?: string;
+  /** Where that edge reaches it. @default where it listens */
+  publicUrl?: string;
   /** A comment goes out on a stream after so long without an event, milliseconds. */
   pingMs?: number;
   /** Bytes that may wait for a client that does not read, before its connection is closed. */
@@ -56,7 +62,7 @@ export async function serveNode(
   load: () => Promise<ServedEngine>,
   options: NodeServerOptions,
 ): Promise<RunningNode> {
-  const { token, name, log, pingMs = 15_000, maxBufferedBytes = 1024 * 1024, closeMs = 35_000 } = options;
+  const { token, name, log, pingMs = 2_000, maxBufferedBytes = 1024 * 1024, closeMs = 35_000 } = options;
   const generations = new Generations(options);
   let engine: ServedEngine | undefined;
   let draining: Promise<void> | undefined;
@@ -72,6 +78,7 @@ export async function serveNode(
     modelCreated: options.modelCreated,
     stream: { pingMs, maxBufferedBytes },
     generations,
+    prefixes: new HeldPrefixes(),
     get ready() {
       return engine !== undefined && engine.state !== 'restarting' && !draining;
     },
@@ -111,14 +118,19 @@ export async function serveNode(
     throw error;
   }
 
+  const { edge, publicUrl = url } = options;
+  const announcement = edge && announce({ edge, url: publicUrl, token, info: () => nodeInfo(state), log });
+
   const drain = async (loaded: ServedEngine, timeoutMs: number) => {
     log.info({ running: generations.size }, 'draining');
+    if (announcement) void announcement.beat();
     await settledWithin(generations.idle(), timeoutMs);
     if (generations.size > 0) {
       log.warn({ running: generations.size }, 'cancelling what still runs');
       generations.cancelAll('drain');
       await settledWithin(generations.idle(), graceMs);
     }
+    if (announcement) await announcement.stop();
     await stop(server, sending);
     if (await settledWithin(loaded.close(), closeMs)) log.info('closed');
     else log.error('the engine did not close in time');

@@ -223,21 +223,19 @@ async function refusalOf(response: Response, fields: ClientFields): Promise<Prob
 
 /** What only a node can know to be wrong, with the client's name for it; undefined for what the edge let pass by mistake. */
 function clientsFault(error: ErrorBody['error'] | undefined, { format }: ClientFields): Problem | undefined {
-  if (error?.code === 'invalid_grammar' || error?.code === 'invalid_schema') {
-    const param = format ?? 'response_format';
-    const what = error.code === 'invalid_grammar' ? 'the grammar' : 'the JSON schema';
-    return {
-      kind: 'invalid_request',
-      param,
-      message: `${param}: ${what} is not valid, or uses what is not supported.`,
-    };
-  }
   const named = String(error?.param).match(/\w+/g);
+  if (format && named?.[0] === 'format') {
+    const why =
+      aboutFormat.exec(String(error?.message))?.[1] ?? 'is not valid, or asks for what is not supported';
+    return { kind: 'invalid_request', param: format, message: `${format}: ${why}.` };
+  }
   const param = tokenFields.find((name) => named?.includes(name));
   if (!param) return undefined;
   return { kind: 'invalid_request', param, message: `${param}: has a token id that the model does not.` };
 }
 
+/** The one sentence of a node's that passes: it speaks of the client's own schema or grammar, and says where. */
+const aboutFormat = /^format: (the (?:schema cannot be honoured|grammar is not valid): [^\p{Cc}]{1,400})\.$/u;
 const tokenFields = ['logit_bias', 'stop_token_ids'];
 
 async function errorOf(response: Response): Promise<ErrorBody['error'] | undefined> {

@@ -13,7 +13,9 @@ const highWaterMark = 64 * 1024;
 
 export class ClientStream {
   readonly readable: ReadableStream<Uint8Array>;
+  readonly #writable: WritableStream<Uint8Array>;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
+  #released = false;
   readonly #probe: Uint8Array;
   #lastWrite = 0;
   #timer: ReturnType<typeof setTimeout>;
@@ -25,10 +27,12 @@ export class ClientStream {
   constructor(probe: Uint8Array, onGone: () => void) {
     const { readable, writable } = new IdentityTransformStream({ highWaterMark });
     this.readable = readable;
+    this.#writable = writable;
     this.#writer = writable.getWriter();
     this.#probe = probe;
     this.#timer = setTimeout(this.#look, probeMs);
     this.#writer.closed.catch(() => {
+      if (this.#released) return;
       clearTimeout(this.#timer);
       onGone();
     });
@@ -43,6 +47,14 @@ export class ClientStream {
   /** Asks whether the client is still there. Bytes that wait to be read ask the same. */
   probe(): void {
     if ((this.#writer.desiredSize ?? 0) >= highWaterMark) this.#write(this.#probe);
+  }
+
+  /** Gives the client's end away, after what has been written. From here on nobody probes. */
+  release(): WritableStream<Uint8Array> {
+    this.#released = true;
+    clearTimeout(this.#timer);
+    this.#writer.releaseLock();
+    return this.#writable;
   }
 
   async end(): Promise<void> {

@@ -21,6 +21,8 @@ export interface Env {
   ALLOWED_ORIGINS?: string;
   /** So long an answer may take, from its request. 900 by default. */
   DEADLINE_SECONDS?: string;
+  /** `lean`: streams pass without JavaScript for each token, and cannot go on after a reset, see lean.ts. */
+  RELAY?: string;
   /** Gets one data point an answer, where it is bound. */
   ANALYTICS?: Dataset;
   KEYS: Objects<KeyApi>;

@@ -34,6 +34,7 @@ export class Leg {
   /** Token ids of the answer so far, of earlier legs too. */
   readonly ids: number[];
   readonly #id: string;
+  readonly #body: ReadableStream<Uint8Array>;
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   readonly #abort: AbortController;
   readonly #silence: ReturnType<typeof setInterval>;
@@ -66,6 +67,7 @@ export class Leg {
     this.node = node;
     this.ids = ids;
     this.#id = id;
+    this.#body = body;
     this.#reader = body.getReader();
     this.#abort = abort;
     this.#silence = setInterval(() => {
@@ -81,6 +83,16 @@ export class Leg {
       if (events) return events;
     }
     return undefined;
+  }
+
+  /**
+   * Gives the rest of the body away, unread: from here on the leg does not know what passes, nor that it falls silent.
+   * @returns `begun`: the bytes of an event that is not whole, which stand before the body
+   */
+  release(): { begun: Uint8Array | undefined; body: ReadableStream<Uint8Array> } {
+    clearInterval(this.#silence);
+    this.#reader.releaseLock();
+    return { begun: this.#incomplete, body: this.#body };
   }
 
   /** How it ended; 'lost' as long as it has not. Known with the last events that `read` gives. */

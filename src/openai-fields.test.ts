@@ -3,27 +3,14 @@
  * by name, or harmless (it asks for nothing that could be missed). A field that a later version brings fails here
  * until somebody has decided about it.
  */
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { describe, expect, it } from 'vitest';
+import { documentedFields } from '../test/documented-fields.ts';
 import { parseChatRequest } from './chat-request.ts';
 import { parseCompletionRequest } from './completion-request.ts';
 import { refusal } from './testing/refusal.ts';
 
 /** [what happens, with which value]. A second value of an honoured or harmless field is one that is refused. */
 type Fate = ['honoured' | 'harmless', unknown, refused?: unknown] | ['refused', unknown];
-
-function documentedFields(file: string, name: string): string[] {
-  const path = createRequire(import.meta.url)
-    .resolve('openai')
-    .replace(/index\.js$/, `resources/${file}.d.ts`);
-  const source = readFileSync(path, 'utf8');
-  const [, indent] = new RegExp(`^( *)(?:export )?interface ${name} \\{`, 'm').exec(source)!;
-  const start = source.search(new RegExp(`^${indent}(export )?interface ${name} \\{`, 'm'));
-  const end = source.indexOf(`\n${indent}}`, start);
-  const field = new RegExp(`^${indent} {4}(\\w+)\\??:`, 'gm');
-  return [...source.slice(start, end).matchAll(field)].map((match) => match[1]!);
-}
 
 const user = { role: 'user', content: '你好' };
 const tool = { type: 'function', function: { name: 'f' } };

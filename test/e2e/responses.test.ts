@@ -126,6 +126,108 @@ describe('create', () => {
   });
 });
 
+describe('functions', () => {
+  const tools: OpenAI.Responses.FunctionTool[] = [
+    {
+      type: 'function',
+      name: 'weather',
+      description: '查询天气',
+      strict: true,
+      parameters: {
+        type: 'object',
+        properties: { city: { type: 'string', enum: ['哈尔滨', '北京'] } },
+        required: ['city'],
+        additionalProperties: false,
+      },
+    },
+  ];
+  const ask = {
+    model: 'huozi',
+    input: '哈尔滨天气',
+    temperature: 0,
+    tools,
+    tool_choice: 'required',
+  } as const;
+
+  it('are called in the form of their schema, and answered from a result', async () => {
+    const first = await client.responses.create(ask);
+    const call = first.output.find((item) => item.type === 'function_call')!;
+    expect(call.name).toBe('weather');
+    expect(['哈尔滨', '北京']).toContain((JSON.parse(call.arguments) as { city: string }).city);
+    const second = await client.responses.create({
+      model: 'huozi',
+      previous_response_id: first.id,
+      input: [{ type: 'function_call_output', call_id: call.call_id, output: '零下十二度' }],
+      tools,
+      tool_choice: 'none',
+      temperature: 0,
+      max_output_tokens: 64,
+    });
+    expect(second.output.map((item) => item.type)).toEqual(['message']);
+    expect(second.usage!.input_tokens).toBeGreaterThan(first.usage!.output_tokens);
+  });
+
+  it('are streamed in pieces that come to the same call', async () => {
+    const whole = await client.responses.create(ask);
+    const stream = client.responses.stream(ask);
+    let pieces = '';
+    stream.on('response.function_call_arguments.delta', ({ delta }) => {
+      pieces += delta;
+    });
+    const streamed = await stream.finalResponse();
+    const argumentsOf = ({ output }: OpenAI.Responses.Response) =>
+      output.map((item) => (item.type === 'function_call' ? item.arguments : ''));
+    expect(argumentsOf(streamed)).toEqual(argumentsOf(whole));
+    expect(pieces).toBe(argumentsOf(whole).join(''));
+  });
+
+  it('are parsed by the client', async () => {
+    const parsed = await client.responses.parse(ask);
+    const call = parsed.output.find((item) => item.type === 'function_call')!;
+    expect(call.parsed_arguments).toEqual(JSON.parse(call.arguments));
+  });
+});
+
+it('an answer takes the form of a JSON schema', async () => {
+  const parsed = await client.responses.parse({
+    model: 'huozi',
+    input: '从1数到3',
+    temperature: 0,
+    text: {
+      format: {
+        type: 'json_schema',
+        name: 'count',
+        schema: {
+          type: 'object',
+          properties: { last: { type: 'integer', enum: [1, 2, 3] } },
+          required: ['last'],
+          additionalProperties: false,
+        },
+      },
+    },
+  });
+  expect([1, 2, 3]).toContain((JSON.parse(parsed.output_text) as { last: number }).last);
+});
+
+it('log-probabilities come with the tokens', async () => {
+  const { output } = await client.responses.create({
+    model: 'huozi',
+    input: '从1数到5',
+    temperature: 0,
+    include: ['message.output_text.logprobs'],
+    top_logprobs: 2,
+  });
+  const [item] = output as OpenAI.Responses.ResponseOutputMessage[];
+  const part = item!.content[0] as OpenAI.Responses.ResponseOutputText;
+  expect(part.logprobs!.map(({ token }) => token).join('')).toBe(part.text);
+  for (const { logprob, top_logprobs } of part.logprobs!) {
+    expect(logprob).toBeLessThanOrEqual(0);
+    expect(top_logprobs).toHaveLength(2);
+    // Greedy: the token that was taken is the likeliest.
+    expect(top_logprobs[0]!.logprob).toBe(logprob);
+  }
+});
+
 describe('afterwards', () => {
   it('a response is read and deleted by its own key alone', async () => {
     const { id } = await client.responses.create({ model: 'huozi', input: '从1数到5', temperature: 0 });

@@ -20,6 +20,9 @@
  * fails ends with `: usage {NodeUsage}` and `data: {"error":{…}}` instead, without `[DONE]`. `: ping`
  * comes after 2 s without an event.
  *
+ * With `n` choices each chunk names its choice, `: ids` are that choice's, `id:` counts over all of them, and `[DONE]`
+ * comes after the last. What a tool call or an `echo` tells is told under the same rules.
+ *
  * Not streaming: one JSON body in the client's shape, with NodeUsage as JSON in `x-huozi-usage`.
  * Errors before the first byte: OpenAI's error shape with a 4xx/5xx status. 429 `queue_full` and 503
  * `engine_restarting` carry `Retry-After`; 400 `invalid_grammar` and `invalid_schema` name `format`.

@@ -15,3 +15,8 @@ export function fallingExp(x: number): number {
   const r = (scaled - step) / steps;
   return (table[step] as number) * (1 - r * (1 - r * (1 / 2 - r * (1 / 6))));
 }
+
+/** Not below `fallingExp(x)`, and above it by 1/256 of itself at most: what is needed to see that something is too small. */
+export function atMostFallingExp(x: number): number {
+  return table[(x * steps) | 0] as number;
+}

@@ -38,7 +38,12 @@ function multiplyHigh(x: number, y: number): number {
  * @param a and b the words of `philox(seed, position, 0)`
  */
 export function tokenUniform(a: number, b: number, id: number): number {
-  return ((mix(mix(id + a) + b) >>> 0) + 0.5) / 2 ** 32;
+  return uniform(mix(mix(id + a) + b));
+}
+
+/** 32 bits → (0, 1). */
+export function uniform(bits: number): number {
+  return ((bits >>> 0) + 0.5) / 2 ** 32;
 }
 
 function mix(x: number): number {

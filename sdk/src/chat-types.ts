@@ -3,6 +3,7 @@
 /** A turn's author, in English or in Huozi's own words. */
 export type ChatRole = 'system' | 'developer' | 'user' | 'assistant' | '系统' | '用户' | '助手';
 
+/** A piece of a message that comes in pieces. */
 export interface ChatTextPart {
   type: 'text';
   text: string;
@@ -26,12 +27,14 @@ export type ChatCompletionMessageParam =
     }
   | { role: 'tool'; content: string | ChatTextPart[]; tool_call_id: string };
 
+/** A call that the model asks for; answer it with a message of the role `tool`. */
 export interface ChatToolCall {
   id: string;
   type: 'function';
   function: { name: string; arguments: string };
 }
 
+/** A function that the model may ask you to call. */
 export interface ChatTool {
   type: 'function';
   function: {
@@ -107,8 +110,10 @@ export interface ChatCompletionCreateParams extends SamplingParams {
   tool_choice?: 'auto' | 'none' | 'required' | { type: 'function'; function: { name: string } } | undefined;
 }
 
+/** Why an answer ended: by itself, at `max_tokens` or the context, to call tools, or by a filter. */
 export type FinishReason = 'stop' | 'length' | 'tool_calls' | 'content_filter';
 
+/** One token with its natural logarithm of probability, and the likeliest others in its place. */
 export interface TokenLogprob {
   token: string;
   logprob: number;
@@ -116,6 +121,7 @@ export interface TokenLogprob {
   top_logprobs: Omit<TokenLogprob, 'top_logprobs'>[];
 }
 
+/** How likely each token of the answer was. */
 export interface ChatLogprobs {
   content: TokenLogprob[] | null;
 }
@@ -128,6 +134,7 @@ export interface CompletionUsage {
   prompt_tokens_details?: { cached_tokens?: number } | null;
 }
 
+/** What the model said: text, or calls of your tools. */
 export interface ChatCompletionMessage {
   /** `助手` where the request spoke Chinese roles. */
   role: 'assistant' | '助手';
@@ -135,6 +142,7 @@ export interface ChatCompletionMessage {
   tool_calls?: ChatToolCall[];
 }
 
+/** A whole answer. */
 export interface ChatCompletion {
   id: string;
   object: 'chat.completion';
@@ -151,6 +159,7 @@ export interface ChatCompletion {
   system_fingerprint?: string | null;
 }
 
+/** What a chunk adds to a message; a tool call says its id and name once and its arguments in pieces. */
 export interface ChatCompletionDelta {
   role?: 'assistant' | '助手';
   content?: string | null;

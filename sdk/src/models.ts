@@ -11,6 +11,7 @@ export interface Model {
   owned_by: string;
 }
 
+/** What `models.list` gives. */
 export interface ModelList {
   object: 'list';
   data: Model[];

@@ -62,6 +62,7 @@ export interface ResponseCreateParams
   parallel_tool_calls?: boolean | null | undefined;
 }
 
+/** One item of what the model made: a message, or a call of your function. */
 export type ResponseOutputItem =
   | {
       type: 'message';

@@ -46,6 +46,7 @@ export interface RunToolsOptions extends RequestOptions {
   onCall?: ((call: { name: string; args: unknown; result?: unknown; error?: string }) => void) | undefined;
 }
 
+/** What `runTools` comes to. */
 export interface RunToolsResult {
   /** The last answer's text. */
   text: string;

@@ -113,12 +113,30 @@ test('the tarball works in an empty project', async () => {
   await server.close();
 });
 
+test('the terminal of the tarball runs', async () => {
+  const huozi = join(project, 'node_modules/.bin/huozi');
+  const { version } = JSON.parse(await readFile(join(root, 'sdk/package.json'), 'utf8'));
+  expect((await run(huozi, ['--version'])).stdout).toBe(`${version}\n`);
+  expect((await run(huozi, ['batch', '--help'])).stdout).toContain('huozi batch IN.jsonl OUT.jsonl');
+  const asking = run(huozi, ['ask', '--base-url', 'http://127.0.0.1:9/v1', '你好'], {
+    env: { PATH: process.env.PATH },
+  });
+  // What is piped in belongs to the question, so it reads to the end.
+  asking.child.stdin!.end();
+  await expect(asking).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining('HUOZI_API_KEY') });
+});
+
 test.each([
   ['bundler', 'ESNext', ['ES2022', 'DOM', 'DOM.Iterable']],
   ['nodenext', 'NodeNext', ['ES2022', 'DOM']],
 ])('its types work with moduleResolution %s', async (moduleResolution, module, lib) => {
   const program = `
     import { Huozi, RateLimitError, type ChatCompletionChunk, type ChatStream } from 'huozi';
+    import { Huozi as Whole } from 'huozi/all';
+    import { Conversation } from 'huozi/conversation';
+    import { keyFromEnv } from 'huozi/node';
+    import { parse, type StandardSchema } from 'huozi/structured';
+    import { runTools, tool } from 'huozi/tools';
     const huozi = new Huozi({ baseURL: '/v1', apiKey: async () => 'k', deadlines: { idle: 1000 } });
     const stream: ChatStream = await huozi.chat.completions.create(
       { model: 'huozi', messages: [{ role: '用户', content: '你好' }], top_k: 5, stream: true },
@@ -129,6 +147,13 @@ test.each([
     const whole = await huozi.chat.completions.create({ model: 'huozi', messages: [] });
     const error: unknown = [text, whole.choices[0]?.message.content, whole._request_id];
     if (RateLimitError.isInstance(error)) error.retryAfter?.toFixed();
+    const schema = {} as StandardSchema<unknown, { n: number }>;
+    const n: number = (await parse(huozi, { model: 'huozi', messages: [] }, schema)).value.n;
+    const add = tool({ parameters: schema, run: ({ n: given }) => given.toFixed(n) });
+    const said: string = (await runTools(huozi, { model: 'huozi', messages: [] }, { add })).text;
+    const full = new Whole({ baseURL: '/v1', apiKey: keyFromEnv() });
+    (await full.responses.create({ model: 'huozi', input: said })).output_text.trim();
+    new Conversation(full, { model: 'huozi', contextTokens: 4096 }).branch();
     // @ts-expect-error no such field
     await huozi.chat.completions.create({ model: 'huozi', messages: [], topk: 5 });
     export {};

@@ -315,7 +315,8 @@ describe('text completions', () => {
   });
 
   it.each([
-    [{ echo: true, logprobs: 3 }, { options: { echo: true, logprobs: 3 } }],
+    [{ echo: true }, { options: { echo: true } }],
+    [{ logprobs: 3 }, { options: { logprobs: 3 } }],
     [{ logprobs: 0 }, { options: { logprobs: 0 } }],
     [{ n: 2, best_of: 2 }, { options: { n: 2 } }],
   ])('honour %j', (fields, expected) => {
@@ -325,6 +326,7 @@ describe('text completions', () => {
   it.each([
     [{ best_of: 3 }, 'best_of'],
     [{ logprobs: true }, 'logprobs'],
+    [{ echo: true, logprobs: 0 }, 'echo'],
     [{ suffix: 'x' }, 'suffix'],
     [{ max_tokens: 0 }, 'max_tokens'],
   ])('refuse %j', (fields, param) => {

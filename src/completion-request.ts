@@ -42,6 +42,10 @@ export function parseCompletionRequest(json: unknown): CompletionRequest {
     const message = 'best_of: only the value of n is supported: every choice that is made is shown.';
     throw new EdgeError({ kind: 'invalid_request', param: 'best_of', message });
   }
+  if (echo && logprobs !== undefined) {
+    const message = 'echo: the prompt has no log-probabilities; ask for one of both.';
+    throw new EdgeError({ kind: 'invalid_request', param: 'echo', message });
+  }
   const answer = answerFormat(fields);
   const generation = toGeneration(fields);
   return {

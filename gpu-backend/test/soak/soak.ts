@@ -3,6 +3,8 @@
  * asks for: answers that were mixed up, slots that were lost and memory that grows all show.
  */
 import type { Engine, GenerationEnd } from 'huozi-gpu-backend';
+import { createEvaluator } from '../../src/engine/evaluate.ts';
+import { loadModel } from '../../src/engine/model.ts';
 
 export interface SoakOptions {
   requests: number;
@@ -22,6 +24,8 @@ export interface SoakReport {
   promptTokens: number;
   /** Answers that are not the number asked for: the model's mistake if it makes it alone as well. */
   unlike: Asked[];
+  /** The first answers that came to their end, whatever they say. */
+  whole: Asked[];
   /** Slots that took a request again at the end. */
   slotsAtEnd: number;
   /** Median of resident bytes around half of the requests, and over the last tenth. */
@@ -34,6 +38,7 @@ export interface Asked {
   promptIds: Int32Array;
   marker: string;
   text: string;
+  ids: number[];
 }
 
 const greedy = {
@@ -62,6 +67,7 @@ export async function soak(engine: Engine, options: SoakOptions): Promise<SoakRe
     cachedTokens: 0,
     promptTokens: 0,
     unlike: [],
+    whole: [],
     slotsAtEnd: 0,
     residentAtHalf: 0,
     residentAtEnd: 0,
@@ -87,6 +93,7 @@ export async function soak(engine: Engine, options: SoakOptions): Promise<SoakRe
     const waited = Math.floor(random() * 6);
     const kept = 1 + Math.floor(random() * 3);
     let text = '';
+    const ids: number[] = [];
     const { end, cancelledIn } = await new Promise<{ end: GenerationEnd; cancelledIn?: Plan }>((resolve) => {
       let cancelledIn: Plan | undefined;
       const generation = engine.generate(
@@ -98,8 +105,9 @@ export async function soak(engine: Engine, options: SoakOptions): Promise<SoakRe
           ...(plan === 'deadline' ? { deadlineMs: 1 + Math.floor(random() * 60) } : {}),
         },
         {
-          onText(piece) {
+          onText(piece, more) {
             text += piece;
+            ids.push(...more);
             if (plan === 'decode' && text.length >= kept) cancel('decode');
           },
           onEnd: (end) => resolve({ end, ...(cancelledIn && { cancelledIn }) }),
@@ -124,8 +132,10 @@ export async function soak(engine: Engine, options: SoakOptions): Promise<SoakRe
     report.cachedTokens += end.cachedTokens ?? 0;
     report.promptTokens += end.promptTokens;
     if (end.reason === 'error') throw end.error;
+    const asked = { promptIds, marker, text, ids: [...ids, ...(end.ids ?? [])] };
     const isWhole = end.reason === 'stop';
-    if (isWhole ? text !== marker : !marker.startsWith(text)) report.unlike.push({ promptIds, marker, text });
+    if (isWhole && report.whole.length < 10) report.whole.push(asked);
+    if (isWhole ? text !== marker : !marker.startsWith(text)) report.unlike.push(asked);
   };
 
   const lane = async () => {
@@ -146,6 +156,9 @@ export async function soak(engine: Engine, options: SoakOptions): Promise<SoakRe
   report.seconds = (performance.now() - begin) / 1000;
   return report;
 }
+
+/** Rounding changes logits by less than this, in nats; a token of somebody else's answer lies far lower. */
+export const nearTie = 0.5;
 
 /** Earlier rounds are the same for everybody, as far as they go: something to share. */
 function conversation(engine: Engine, rounds: number, marker: string, verb: string): Int32Array {
@@ -190,25 +203,27 @@ async function slotsThatWork(engine: Engine): Promise<number> {
   return most;
 }
 
-/** What it answers to these alone, in an engine of its own. @returns those that differ from what was answered */
-export async function differAlone(engine: Engine, asked: readonly Asked[]): Promise<Asked[]> {
-  const differ: Asked[] = [];
-  for (const one of asked) {
-    let text = '';
-    await new Promise<void>((resolve) => {
-      engine.generate(
-        { ...base, promptIds: one.promptIds },
-        {
-          onText: (piece) => {
-            text += piece;
-          },
-          onEnd: () => resolve(),
-        },
-      );
+/**
+ * How far below its best token the model, evaluating all in one piece and alone, sees each answer's worst one, in nats.
+ * Nothing for its own mistakes; little where rounding decided a near-tie; a lot for a text that belongs elsewhere.
+ */
+export async function surprises(modelPath: string, asked: readonly Asked[]): Promise<number[]> {
+  const model = await loadModel(modelPath);
+  const evaluator = await createEvaluator(model, 512, 1);
+  const size = model.vocabulary.texts.length;
+  const worst: number[] = [];
+  for (const { promptIds, ids } of asked) {
+    const { logits } = await evaluator.evaluate(Int32Array.from([...promptIds, ...ids]));
+    const gaps = ids.map((id, i) => {
+      const at = (promptIds.length - 1 + i) * size;
+      const row = logits.subarray(at, at + size);
+      return row.reduce((most, logit) => Math.max(most, logit)) - (row[id] as number);
     });
-    if (!text.startsWith(one.text)) differ.push(one);
+    worst.push(Math.max(0, ...gaps));
   }
-  return differ;
+  evaluator.close();
+  model.native.free();
+  return worst;
 }
 
 function median(values: readonly number[]): number {

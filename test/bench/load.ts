@@ -46,6 +46,23 @@ function oneStream(target: Target, index: number): Promise<number> {
   });
 }
 
+/** One stream, and when each of its events came, ms on `performance.now`'s clock. Settles at its end. */
+export function eventTimes(target: Target, onEvent: (at: number) => void = () => undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const call = request(target.url, { method: 'POST', agent, headers: target.headers }, (response) => {
+      response.on('data', (bytes: Buffer) => {
+        if (bytes.includes('data: ')) onEvent(performance.now());
+      });
+      response.on('end', () => {
+        if (response.statusCode === 200) resolve();
+        else reject(new Error(`${target.url} answered ${response.statusCode}`));
+      });
+    });
+    call.on('error', reject);
+    call.end(JSON.stringify(target.body(0)));
+  });
+}
+
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;

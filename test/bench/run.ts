@@ -1,7 +1,8 @@
 /**
- * `npm run bench`: tokens/s and TTFT at 1, 4, 8 and 16 streams – the engine alone beside llama-server (when
- * `LLAMA_SERVER` names one), and the edge beside its node. Medians of interleaved runs, appended to results.jsonl.
- * `-- gateways` (or `engine`, `edge`) runs one part alone; what `gateways` measures stands in gateway-bench.ts.
+ * `npm run bench [-- engine|prefix|joining|edge|gateways]`: tokens/s and TTFT at 1, 4, 8 and 16 streams – the engine alone
+ * beside llama-server (when `LLAMA_SERVER` names one), and the edge beside its node; requests with a shared prefix; a
+ * long prompt that joins running streams. Medians of interleaved runs, appended to results.jsonl.
+ * What `gateways` measures stands in gateway-bench.ts.
  * `BENCH_MODEL` takes another GGUF than huozi-tiny, `BENCH_ROUNDS` another number of rounds than 5.
  */
 import { availableParallelism } from 'node:os';
@@ -9,8 +10,10 @@ import { fileURLToPath } from 'node:url';
 import { loadEngine } from 'huozi-gpu-backend';
 import { startStack } from '../stack.ts';
 import { benchGateways } from './gateway-bench.ts';
+import { benchJoining } from './joining.ts';
 import { interleave, type Measured, measure, streamCounts } from './load.ts';
 import { record } from './results.ts';
+import { benchSharedPrefix } from './shared-prefix.ts';
 import { edgeTarget, engineAlone, llamaServer, nodeTarget, promptSegments } from './targets.ts';
 
 const tiny = fileURLToPath(
@@ -35,7 +38,15 @@ function both(bench: string, against: string, ours: Measured, peer: Measured | u
 }
 
 async function benchEngine(): Promise<void> {
-  const engine = await loadEngine({ modelPath: model, slots, contextTokens, batchTokens: 512, threads });
+  // Equal work: neither side shares prefixes here.
+  const engine = await loadEngine({
+    modelPath: model,
+    slots,
+    contextTokens,
+    batchTokens: 512,
+    threads,
+    prefixCache: false,
+  });
   const ids = engine.tokenize(promptSegments);
   const binary = process.env.LLAMA_SERVER;
   const peer = binary ? await llamaServer(binary, model, { threads, slots, contextTokens, ids }) : undefined;
@@ -64,8 +75,16 @@ async function benchEdge(): Promise<void> {
   await stack.stop();
 }
 
-const benches = { engine: benchEngine, edge: benchEdge, gateways: benchGateways };
-const asked = process.argv.slice(2);
-for (const [name, bench] of Object.entries(benches)) {
-  if (asked.length === 0 || asked.includes(name)) await bench();
+const benches: Record<string, () => Promise<void>> = {
+  engine: benchEngine,
+  prefix: () => benchSharedPrefix(model, threads, rounds),
+  joining: () => benchJoining(model, threads, rounds),
+  edge: benchEdge,
+  gateways: benchGateways,
+};
+const chosen = process.argv.slice(2);
+for (const name of chosen.length > 0 ? chosen : Object.keys(benches)) {
+  const bench = benches[name];
+  if (!bench) throw new Error(`${name} is none of ${Object.keys(benches).join(', ')}`);
+  await bench();
 }

@@ -6,7 +6,7 @@ import type { GenerateRequest } from 'huozi-gpu-backend/protocol';
 import type { Stack } from '../stack.ts';
 import { answerTokens, type Measured, median, promptText, type Target } from './load.ts';
 
-const greedy = {
+export const greedy = {
   temperature: 0,
   top_p: 1,
   top_k: 0,
@@ -103,6 +103,8 @@ export function edgeTarget(stack: Stack): Target {
 
 export interface LlamaServer {
   target: Target;
+  /** Another prompt, its answer's length, and its own prefix cache as it comes. */
+  complete(ids: Int32Array, tokens: number): Target;
   stop(): Promise<void>;
 }
 
@@ -135,20 +137,22 @@ export async function llamaServer(
       () => false,
     );
   }
+  const complete = (ids: Int32Array, tokens: number, cache_prompt = true): Target => ({
+    url: `${url}/completion`,
+    headers: { 'content-type': 'application/json' },
+    body: () => ({
+      prompt: Array.from(ids),
+      temperature: 0,
+      n_predict: tokens,
+      ignore_eos: true,
+      cache_prompt,
+      stream: true,
+    }),
+  });
   return {
-    target: {
-      url: `${url}/completion`,
-      headers: { 'content-type': 'application/json' },
-      body: () => ({
-        prompt: Array.from(options.ids),
-        temperature: 0,
-        n_predict: answerTokens,
-        ignore_eos: true,
-        // Equal work: ours has no prefix cache yet, so the peer's is off.
-        cache_prompt: false,
-        stream: true,
-      }),
-    },
+    // Equal work: what one prefix cache knows and another does not is measured by itself.
+    target: complete(options.ids, answerTokens, false),
+    complete,
     stop: async () => {
       child.kill('SIGKILL');
       await once(child, 'exit');

@@ -23,7 +23,7 @@ import type { Engine, EngineOptions, GenerationEvents, GenerationRequest } from 
 
 const usableIds = Array.from({ length: maxSequences }, (_, id) => id).filter((id) => id !== scratchSequence);
 /** Of a step's tokens, those of prompts while others decode: all of them wait for it. */
-const besideShare = 1 / 4;
+const besideShare = 1 / 2;
 
 /**
  * Loads a model and makes a context for it.

@@ -12,6 +12,7 @@ import { EngineClosedError, QueueFullError } from './errors.ts';
 import type { ExpertWatch } from './expert-telemetry.ts';
 import { FairQueue } from './fair-queue.ts';
 import { DecodeError } from './model-errors.ts';
+import { PrefillChunk } from './prefill-chunk.ts';
 import { type Lease, PrefixCache } from './prefix-cache.ts';
 import { Sampler } from './sampler.ts';
 import type { Sequence } from './sequence.ts';
@@ -40,7 +41,7 @@ export interface SchedulerOptions {
 }
 
 /** How long a step may take for the prompt tokens in it while others decode. */
-const besideMs = 100;
+const besideMs = 200;
 /** A shorter common beginning is not worth waiting for the other one's prefill. */
 const leastAwaited = 32;
 
@@ -50,6 +51,7 @@ export class Scheduler {
   readonly #sampler: Sampler;
   readonly #queue = new FairQueue<Sequence>();
   readonly #throughput = new Throughput();
+  readonly #chunk: PrefillChunk;
   readonly cache: PrefixCache;
   #running: Sequence[] = [];
   /** Those of them whose prompt is not through, first to be served first. */
@@ -68,6 +70,7 @@ export class Scheduler {
     this.#context = context;
     this.#options = options;
     this.#sampler = new Sampler(options.vocabularySize);
+    this.#chunk = new PrefillChunk(besideMs, options.besideTokens);
     this.cache = new PrefixCache(context, {
       cells: options.contextTokens,
       ids: options.ids,
@@ -234,7 +237,7 @@ export class Scheduler {
     if (this.#prefilling.length === 0) return count;
     if (this.#prefilling.length > 1) this.#prefilling.sort(this.#queue.compare);
     let room = this.#options.batchTokens - count;
-    if (count > 0) room = Math.min(room, this.#throughput.chunk(besideMs, this.#options.besideTokens));
+    if (count > 0) room = Math.min(room, this.#chunk.tokens);
     for (const sequence of this.#prefilling) {
       if (room === 0) break;
       const { lease, past, promptTokens } = sequence as Sequence & { lease: Lease };
@@ -262,7 +265,9 @@ export class Scheduler {
       if (sequence.past >= sequence.promptTokens) decoded++;
       sequence.past += sequence.stepping;
     }
-    this.#throughput.step(ms, decoded, count - decoded);
+    const prefilled = count - decoded;
+    this.#throughput.step(ms, decoded, prefilled);
+    if (decoded > 0 && prefilled > 0) this.#chunk.step(ms, this.#throughput.estimate(0, decoded), prefilled);
     if (this.#prefilling.length > 0) this.#growPrefixes();
     const logits = this.#context.logits();
     const size = this.#options.vocabularySize;

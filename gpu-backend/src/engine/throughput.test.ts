@@ -23,15 +23,3 @@ it('averages the length of answers', () => {
   expect(throughput.answerTokens).toBeGreaterThan(15);
   expect(throughput.answerTokens).toBeLessThan(25);
 });
-
-it.each([
-  ['nothing measured yet', 0, 128],
-  ['fast', 0.1, 128],
-  ['1 ms a token', 1, 96],
-  ['2 ms a token', 2, 32],
-  ['slower than a step may take', 50, 32],
-])('a chunk of prompt takes no longer than a step may: %s', (_, msPerToken, tokens) => {
-  const throughput = new Throughput();
-  if (msPerToken > 0) throughput.step(msPerToken * 64, 0, 64);
-  expect(throughput.chunk(100, 128)).toBe(tokens);
-});

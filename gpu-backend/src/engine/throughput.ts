@@ -2,8 +2,6 @@
 
 /** Weight of one step. */
 const smoothing = 0.1;
-/** No chunk is cut below this: a step has a price of its own. */
-const leastChunk = 32;
 
 export class Throughput {
   #decode = 0;
@@ -34,16 +32,6 @@ export class Throughput {
   /** Milliseconds for so much work; 0 before anything was measured. */
   estimate(promptTokens: number, answerTokens: number): number {
     return this.#prefill * promptTokens + this.#decode * answerTokens;
-  }
-
-  /**
-   * Prompt tokens of a step in which others decode: as many as take `stepMs`, at most `most`. They all wait for it,
-   * so this bounds the gap between their tokens.
-   */
-  chunk(stepMs: number, most: number): number {
-    if (this.#prefill === 0) return most;
-    const fitting = Math.floor(stepMs / this.#prefill / leastChunk) * leastChunk;
-    return Math.min(most, Math.max(leastChunk, fitting));
   }
 }
 

@@ -71,19 +71,7 @@ type AllOptions = NodeOptions & EngineOptions & NodeServerOptions;
 
 /** What is left when the server's options are taken away is the engine's, and travels to its process as it is. */
 function load({ engineProcess = true, stepTimeoutMs = 120_000, ...all }: AllOptions): Promise<ServedEngine> {
-  const {
-    token,
-    host,
-    port,
-    name,
-    log,
-    edge,
-    publicUrl,
-    pingMs,
-    maxBufferedBytes,
-    retainMs,
-    maxRetained,
-    ...engine
-  } = all;
+  const { token, host, port, name, modelCreated, log, edge, publicUrl, ...rest } = all;
+  const { pingMs, maxBufferedBytes, requestTimeoutMs, closeMs, retainMs, maxRetained, ...engine } = rest;
   return engineProcess ? startEngineProcess(engine, { log, stepTimeoutMs }) : loadEngine(engine);
 }

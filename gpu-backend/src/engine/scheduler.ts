@@ -59,6 +59,9 @@ export class Scheduler {
   /** Which sequence each logit row of the step belongs to. */
   readonly #rows: Sequence[] = [];
   #steps = 0;
+  #stepMs = 0;
+  #prefillTokens = 0;
+  #decodeTokens = 0;
   /** Something was cancelled since the last step. */
   #cancelled = false;
   /** The first deadline of all that waits and runs. */
@@ -89,6 +92,9 @@ export class Scheduler {
       kvCached: this.cache.idle,
       kvTotal: this.#options.contextTokens,
       steps: this.#steps,
+      stepMs: this.#stepMs,
+      prefillTokens: this.#prefillTokens,
+      decodeTokens: this.#decodeTokens,
     };
   }
 
@@ -185,6 +191,7 @@ export class Scheduler {
       if (!lease) return;
       this.#queue.take(first);
       first.lease = lease;
+      first.queuedMs = performance.now() - first.arrivedAt;
       first.past = lease.cached;
       this.#running.push(first);
       this.#prefilling.push(first);
@@ -268,6 +275,9 @@ export class Scheduler {
     const prefilled = count - decoded;
     this.#throughput.step(ms, decoded, prefilled);
     if (decoded > 0 && prefilled > 0) this.#chunk.step(ms, this.#throughput.estimate(0, decoded), prefilled);
+    this.#stepMs += ms;
+    this.#decodeTokens += decoded;
+    this.#prefillTokens += prefilled;
     if (this.#prefilling.length > 0) this.#growPrefixes();
     const logits = this.#context.logits();
     const size = this.#options.vocabularySize;

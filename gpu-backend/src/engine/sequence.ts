@@ -21,6 +21,9 @@ export class Sequence implements Generation {
   priority: number;
   /** On `performance.now`'s clock. */
   readonly deadline: number;
+  readonly arrivedAt = performance.now();
+  /** From then to admission. */
+  queuedMs: number | undefined;
   /** Prompt and, from its end on, answer: `[cells]`; made when it is first tried to admit it. */
   tokens: Int32Array | undefined;
   /** Its place in the KV cache, from admission on. */
@@ -128,7 +131,13 @@ export class Sequence implements Generation {
     const cachedTokens = Math.min(this.lease?.cached ?? 0, promptTokens);
     const details = this.#details();
     const rest = this.#ids.length > 0 && { ids: this.#ids, ...(details && { details }) };
-    const counts = { promptTokens, completionTokens, cachedTokens };
+    const { queuedMs } = this;
+    const counts = {
+      promptTokens,
+      completionTokens,
+      cachedTokens,
+      ...(queuedMs !== undefined && { queuedMs }),
+    };
     this.#events.onEnd({ reason, ...counts, ...rest, ...(error && { error }) });
   }
 

@@ -75,6 +75,8 @@ export interface GenerationEnd {
   completionTokens: number;
   /** Prompt tokens whose KV was there already. */
   cachedTokens?: number;
+  /** How long it waited for a slot and KV cells; absent if they never came. */
+  queuedMs?: number;
   /** Tokens since the last `onText`, none of which has text to show. Absent when there are none. */
   ids?: readonly number[];
   /** Of these ids. */
@@ -164,7 +166,11 @@ export interface EngineStats {
   /** KV cells of cached prefixes that nobody runs on: free for the asking. */
   kvCached: number;
   kvTotal: number;
+  /** Since start: decode steps, the time in them, and the tokens of prompts and of answers that went through. */
   steps: number;
+  stepMs: number;
+  prefillTokens: number;
+  decodeTokens: number;
 }
 
 export interface Engine {
@@ -193,6 +199,10 @@ export interface ServedGeneration extends Generation {
 export interface ServedEngine extends Omit<Engine, 'tokenize' | 'generate'> {
   /** Absent where an engine lost is a process lost. */
   readonly state?: 'ready' | 'restarting';
+  /** How often its process was started again. */
+  readonly restarts?: number;
+  /** Resident memory of its process. */
+  readonly residentBytes?: number;
   tokenize(segments: readonly Segment[]): Int32Array | Promise<Int32Array>;
   generate(request: GenerationRequest, events: GenerationEvents): ServedGeneration;
 }

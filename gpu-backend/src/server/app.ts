@@ -15,6 +15,7 @@ import type { EventStreamOptions } from './event-stream.ts';
 import { cancel, generate } from './generate.ts';
 import type { Generations } from './generations.ts';
 import type { HeldPrefixes } from './held-prefixes.ts';
+import type { NodeMetrics } from './metrics.ts';
 import { tokenize } from './tokenize.ts';
 
 const maxBodyBytes = 4 * 1024 * 1024;
@@ -32,6 +33,7 @@ export interface NodeState {
   readonly stream: EventStreamOptions;
   readonly generations: Generations;
   readonly prefixes: HeldPrefixes;
+  readonly metrics: NodeMetrics;
   readonly ready: boolean;
   readonly draining: boolean;
   /** @throws ApiError (503) while loading, draining, and starting the engine again */
@@ -56,17 +58,26 @@ export function createApp(state: NodeState): Hono<NodeEnv> {
   app.get('/healthz', (c) => c.text('ok\n'));
   app.get('/readyz', (c) => (state.ready ? c.text('ready\n') : c.text('not ready\n', 503)));
 
-  app.use('/v1/*', bearerToken(state.token));
+  const bearer = bearerToken(state.token);
+  app.get('/metrics', bearer, async (c) => {
+    const { registry } = state.metrics;
+    return c.body(await registry.metrics(), 200, { 'content-type': registry.contentType });
+  });
+  app.use('/v1/*', bearer);
   app.get('/v1/node', (c) => c.json(nodeInfo(state)));
   app.get('/v1/experts', async (c) => c.json(await state.loadedEngine().expertTelemetry()));
   app.post('/v1/generate', bodyLimit({ maxSize: maxBodyBytes, onError: tooLarge }), generate(state));
   app.post('/v1/tokenize', bodyLimit({ maxSize: maxBodyBytes, onError: tooLarge }), tokenize(state));
   app.delete('/v1/generate/:id', cancel(state));
 
-  app.notFound((c) => c.json(new ApiError(404, `There is no ${c.req.path} here.`).body, 404));
+  app.notFound((c) => {
+    state.metrics.refused(404, 'not_found');
+    return c.json(new ApiError(404, 'There is no such route here.', { code: 'not_found' }).body, 404);
+  });
   app.onError((thrown, c) => {
     const error = toApiError(thrown);
     const { type, code, param } = error.body.error;
+    state.metrics.refused(error.status, code);
     const fields = { request_id: c.get('requestId'), status: error.status, type, code, param };
     if (c.env.outgoing.destroyed) state.log.info(fields, 'client left before its request was whole');
     else if (error.status === 500) state.log.error({ ...fields, err: error.cause }, 'request failed');

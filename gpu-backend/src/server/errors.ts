@@ -13,7 +13,7 @@ import { GrammarTooAmbiguousError, InvalidGrammarError, InvalidSchemaError } fro
 import type { ErrorBody } from '../protocol.ts';
 
 /** 499, as nginx has it: the request was ended from the client's side. Hono's list lacks it. */
-type ErrorStatus = 400 | 401 | 404 | 405 | 409 | 413 | 429 | 499 | 500 | 503 | 504;
+type ErrorStatus = 400 | 401 | 404 | 405 | 408 | 409 | 413 | 417 | 429 | 431 | 499 | 500 | 503 | 504;
 
 interface ApiErrorInit {
   type?: string;

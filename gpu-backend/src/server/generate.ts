@@ -159,6 +159,7 @@ function withLog(state: NodeState, c: Context<NodeEnv>, id: string, sink: Genera
         ttft_ms: firstText === 0 ? null : Math.round(firstText - begin),
         duration_ms: Math.round(performance.now() - begin),
       };
+      state.metrics.ended(end.reason, cause);
       if (end.reason === 'error') state.log.error({ ...fields, err: end.error }, 'generation failed');
       else if (cause === 'slow_reader') state.log.warn(fields, 'client does not read: connection closed');
       else state.log.info(fields, 'generation ended');

@@ -2,7 +2,6 @@ import { once } from 'node:events';
 import type { Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { createAdaptorServer } from '@hono/node-server';
 import type { Logger } from 'pino';
 import type { ServedEngine } from '../engine/types.ts';
 import { announce } from './announce.ts';
@@ -10,6 +9,8 @@ import { createApp, type NodeState, nodeInfo } from './app.ts';
 import { unavailable } from './errors.ts';
 import { Generations, type GenerationsOptions } from './generations.ts';
 import { HeldPrefixes } from './held-prefixes.ts';
+import { createHttpServer } from './http-server.ts';
+import { NodeMetrics } from './metrics.ts';
 
 export interface NodeServerOptions extends GenerationsOptions {
   /** The bearer token that the edge shares with this node. */
@@ -30,6 +31,8 @@ export interface NodeServerOptions extends GenerationsOptions {
   pingMs?: number;
   /** Bytes that may wait for a client that does not read, before its connection is closed. */
   maxBufferedBytes?: number;
+  /** How long a request may take to arrive whole, milliseconds. @default 60_000 */
+  requestTimeoutMs?: number;
   /**
    * How long the engine gets to close, milliseconds: it may have cached prefixes to write; one in a process
    * of its own is killed before.
@@ -64,6 +67,7 @@ export async function serveNode(
 ): Promise<RunningNode> {
   const { token, name, log, pingMs = 2_000, maxBufferedBytes = 1024 * 1024, closeMs = 35_000 } = options;
   const generations = new Generations(options);
+  const metrics = new NodeMetrics();
   let engine: ServedEngine | undefined;
   let draining: Promise<void> | undefined;
 
@@ -79,6 +83,7 @@ export async function serveNode(
     stream: { pingMs, maxBufferedBytes },
     generations,
     prefixes: new HeldPrefixes(),
+    metrics,
     get ready() {
       return engine !== undefined && engine.state !== 'restarting' && !draining;
     },
@@ -92,13 +97,14 @@ export async function serveNode(
     },
   };
 
-  const server = createAdaptorServer({
+  const server = createHttpServer({
     fetch: createApp(state).fetch,
-    // The package is also used inside other programs: their Request and Response stay theirs.
-    overrideGlobalObjects: false,
-    // Longer than proxies keep an idle connection, or they would reuse one that is just being closed.
-    serverOptions: { noDelay: true, keepAliveTimeout: 95_000 },
-  }) as Server;
+    requestTimeoutMs: options.requestTimeoutMs ?? 60_000,
+    onRefusal({ status, body: { error } }) {
+      metrics.refused(status, error.code);
+      log.info({ status, code: error.code }, 'request refused');
+    },
+  });
   const sending = new Set<ServerResponse>();
   server.on('request', (_, response: ServerResponse) => {
     sending.add(response);
@@ -111,7 +117,7 @@ export async function serveNode(
 
   try {
     const begin = performance.now();
-    engine = await load();
+    engine = metrics.watch(await load());
     log.info({ ...engine.info, ms: Math.round(performance.now() - begin) }, 'model loaded');
   } catch (error) {
     await stop(server, sending);

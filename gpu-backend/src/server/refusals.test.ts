@@ -269,6 +269,7 @@ test('GET /v1/node', async () => {
     active: 0,
     queued: 0,
     queued_tokens: 0,
+    prefixes: '',
     kv_used: 0,
     kv_total: 400,
     steps: 0,

@@ -238,3 +238,29 @@ test('GET /v1/experts: the shape of protocol.ts, with the token only', async () 
   const refused = await send(node.url, '/v1/experts', undefined, { headers: { authorization: 'Bearer no' } });
   expect(refused.read().status).toBe(401);
 });
+
+test('usage tells what of a prompt was there already, and nothing to another tenant', async () => {
+  const text = '请把这段话记下来：白日依山尽，黄河入海流。';
+  const used = [];
+  for (const [id, tenant] of [
+    ['first', 'a'],
+    ['again', 'a'],
+    ['stranger', 'b'],
+  ] as const) {
+    const events = { id: `reuse-${id}`, stream: false };
+    const segments: Segment[] = [{ control: 'bos' }, { text }];
+    const body = generateBody({ prompt: segments, tenant, max_tokens: 4, events });
+    const answer = (await send(node.url, '/v1/generate', body)).read();
+    const { usage } = (await answer.json()) as {
+      usage: { prompt_tokens: number; prompt_tokens_details: { cached_tokens: number } };
+    };
+    expect(JSON.parse(answer.response.headers['x-huozi-usage'] as string)).toMatchObject({
+      prompt_tokens: usage.prompt_tokens,
+      cached_tokens: usage.prompt_tokens_details.cached_tokens,
+    });
+    used.push(usage.prompt_tokens - usage.prompt_tokens_details.cached_tokens);
+  }
+  // The last token of a prompt is always evaluated.
+  expect(used).toEqual([used[2], 1, used[0]]);
+  expect(used[0]).toBeGreaterThan(10);
+});

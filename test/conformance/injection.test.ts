@@ -123,7 +123,8 @@ it('the corpus is large, and its texts are hostile', () => {
     expect(everyText.filter(([, text]) => text.includes(marker)).length).toBeGreaterThan(3);
 });
 
-describe.each([...new Set(corpus.map(({ path }) => path))])('%s', (path) => {
+// At the same time, because most of a case is waiting for the other processes.
+describe.concurrent.each([...new Set(corpus.map(({ path }) => path))])('%s', (path) => {
   it.each(corpus.filter((one) => one.path === path).map((one) => [one.name, one] as const))(
     '%s',
     async (_name, one) => {

@@ -31,6 +31,11 @@ export function watchRoutedExperts(listener: RoutedExpertsListener): EvalCallbac
     if (ask) return true;
     const { ne, nb } = koffi.decode(node, tensor) as { ne: BigInt64Array; nb: BigUint64Array };
     const [used, tokens, stride] = [Number(ne[0]), Number(ne[1]), Number(nb[1]) / 4];
+    // The last layer of a step that wants no logits has no rows left.
+    if (tokens === 0) {
+      listener(Number(name.slice(nodeName.length)), new Int32Array(0), used);
+      return true;
+    }
     // A view of the whole argsort: a row is as long as there are experts, its first `used` entries are chosen.
     const rows = new Int32Array((tokens - 1) * stride + used);
     lib.ggml_backend_tensor_get(node, rows, 0, rows.byteLength);

@@ -1,7 +1,6 @@
 /** The node's routes. What they share is in `NodeState`; who changes it is node.ts. */
 import type { HttpBindings } from '@hono/node-server';
 import { Hono } from 'hono';
-import { bodyLimit } from 'hono/body-limit';
 import { methodNotAllowed } from 'hono/method-not-allowed';
 import { type RequestIdVariables, requestId } from 'hono/request-id';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
@@ -17,8 +16,6 @@ import type { Generations } from './generations.ts';
 import type { HeldPrefixes } from './held-prefixes.ts';
 import type { NodeMetrics } from './metrics.ts';
 import { tokenize } from './tokenize.ts';
-
-const maxBodyBytes = 4 * 1024 * 1024;
 
 export interface NodeEnv {
   Bindings: HttpBindings;
@@ -66,8 +63,8 @@ export function createApp(state: NodeState): Hono<NodeEnv> {
   app.use('/v1/*', bearer);
   app.get('/v1/node', (c) => c.json(nodeInfo(state)));
   app.get('/v1/experts', async (c) => c.json(await state.loadedEngine().expertTelemetry()));
-  app.post('/v1/generate', bodyLimit({ maxSize: maxBodyBytes, onError: tooLarge }), generate(state));
-  app.post('/v1/tokenize', bodyLimit({ maxSize: maxBodyBytes, onError: tooLarge }), tokenize(state));
+  app.post('/v1/generate', generate(state));
+  app.post('/v1/tokenize', tokenize(state));
   app.delete('/v1/generate/:id', cancel(state));
 
   app.notFound((c) => {
@@ -87,11 +84,6 @@ export function createApp(state: NodeState): Hono<NodeEnv> {
   return app;
 }
 
-function tooLarge(): never {
-  throw new ApiError(413, `The body is larger than ${maxBodyBytes} bytes.`, { code: 'request_too_large' });
-}
-
-/** What `GET /v1/node` and the beats tell. @throws ApiError (503) while loading */
 export function nodeInfo(node: NodeState): NodeInfo {
   const { info, stats, state = 'ready' } = node.loadedEngine();
   return {

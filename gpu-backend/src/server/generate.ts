@@ -9,6 +9,7 @@ import { ApiError, type CancelCause, endError } from './errors.ts';
 import { EventStream } from './event-stream.ts';
 import { completionBody, systemFingerprint } from './frames.ts';
 import type { GenerationSink, RunningGeneration } from './generations.ts';
+import { readBody } from './read-body.ts';
 import { traceFields } from './trace.ts';
 import { parseGenerateRequest } from './validate.ts';
 import { WholeAnswer } from './whole-answer.ts';
@@ -90,8 +91,8 @@ export function cancel(state: NodeState) {
   };
 }
 
-export async function readJson(c: Context): Promise<unknown> {
-  const text = await c.req.text();
+export async function readJson(c: Context<NodeEnv>): Promise<unknown> {
+  const text = await readBody(c.env.incoming);
   try {
     return JSON.parse(text);
   } catch {

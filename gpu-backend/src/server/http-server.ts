@@ -30,6 +30,8 @@ export function createHttpServer({ fetch, onRefusal, requestTimeoutMs }: HttpSer
   });
   const limits = {
     noDelay: true,
+    // Node would answer by itself, without a body; hono refuses it, too.
+    requireHostHeader: false,
     // Longer than proxies keep an idle connection, or they would reuse one that is just being closed.
     keepAliveTimeout: 95_000,
     maxHeaderSize: maxHeaderBytes,

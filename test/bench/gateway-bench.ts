@@ -1,6 +1,6 @@
 /**
  * `npm run bench -- gateways`: the edge, durable and lean, beside the node direct, beside a worker that does nothing,
- * and beside other gateways, all before one node that keeps a beat. About six minutes.
+ * and beside other gateways, all before one node that keeps a beat. About five minutes; `BENCH_ROUNDS=1` takes two.
  */
 import { mostStreams, onTheBeat, timePerToken, ttft } from './gateway-load.ts';
 import { direct, edge, type Gateway, others, portkey, rawBody, startPacedNode } from './gateways.ts';

@@ -1,12 +1,13 @@
 /**
- * GGUF files of a Mixtral shape without their weights: a whole header, and behind it a hole in a sparse file.
- * llama.cpp loads them (`no_alloc`, or mapped) as it loads the real ones; a 93 GB model takes 3 MB of disk.
+ * GGUF files of a Mixtral shape: a whole header, and behind it random weights or a hole in a sparse file.
+ * llama.cpp loads the latter (`no_alloc`, or mapped) as it loads the real ones; a 93 GB model takes 3 MB of disk.
  *
  * The writer is our own on purpose: the reader that it tests is @huggingface/gguf.
  */
 import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { ggmlType, ggmlTypeId, typeBytes } from '../ggml-types.ts';
 import { type FileType, mixedType } from '../quant-mix.ts';
+import { writeRandom } from './random-weights.ts';
 
 export interface Shape {
   layers: number;
@@ -45,6 +46,8 @@ export interface SyntheticOptions {
   separateExperts?: boolean;
   /** Laid over the metadata; undefined removes a key. */
   metadata?: Record<string, Value | undefined>;
+  /** Random weights instead of a hole. Byte and control tokens are never what such a model says. */
+  randomWeights?: boolean;
   /** Token type of the two markers: control (3) or user-defined (4). */
   markerType?: 3 | 4;
 }
@@ -142,7 +145,7 @@ function metadata({ shape, markerType = 3, metadata: given = {} }: SyntheticOpti
 
 /** Writes one file. @returns its size in bytes, the hole included */
 export function writeSynthetic(path: string, options: SyntheticOptions): number {
-  return writeFile(path, metadata(options), tensors(options));
+  return writeFile(path, metadata(options), tensors(options), options);
 }
 
 /** Writes `-0000N-of-0000M.gguf` files as llama-gguf-split does: the first holds the metadata. @returns paths */
@@ -166,7 +169,12 @@ export function writeSyntheticShards(prefix: string, count: number, options: Syn
   });
 }
 
-function writeFile(path: string, entries: [string, Value][], infos: Tensor[]): number {
+function writeFile(
+  path: string,
+  entries: [string, Value][],
+  infos: Tensor[],
+  options?: SyntheticOptions,
+): number {
   const header = new Bytes();
   header.raw(Buffer.from('GGUF')).u32(3).u64(infos.length).u64(entries.length);
   for (const [key, value] of entries) header.string(key).u32(typeId(value)).value(value);
@@ -182,9 +190,21 @@ function writeFile(path: string, entries: [string, Value][], infos: Tensor[]): n
   const file = openSync(path, 'w');
   writeSync(file, bytes);
   ftruncateSync(file, size);
+  if (options?.randomWeights) {
+    const last = options.shape.vocabulary - markers.length;
+    const silent = (row: number) => row < firstWord || row >= last;
+    let position = padded(bytes.length);
+    for (const [i, info] of infos.entries()) {
+      writeRandom(file, position, info, i + 1, silent);
+      position = padded(position + tensorBytes(info));
+    }
+  }
   closeSync(file);
   return size;
 }
+
+/** Control tokens and bytes come before. */
+const firstWord = 259;
 
 const padded = (offset: number) => Math.ceil(offset / 32) * 32;
 

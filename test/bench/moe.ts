@@ -1,7 +1,7 @@
 /**
- * `npm run bench -- moe`: the engine beside llama-server on a model of 790 M parameters in 8 experts, which is made on
+ * `npm run bench -- heavy`, first part: the engine beside llama-server on a model of 790 M parameters in 8 experts, which is made on
  * the spot (`BENCH_MODEL` takes another): decode at 1, 4, 8 and 16 streams, prefill of one prompt, the share of a step
- * that is not llama_decode, and what expert telemetry costs. Interleaved runs, medians; `BENCH_ROUNDS` of them (3).
+ * that is not llama_decode, and what expert telemetry costs. Interleaved runs, medians.
  */
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,9 +10,9 @@ import { type Engine, type EngineOptions, loadEngine } from 'huozi-gpu-backend';
 import { sizes } from '../../gpu-backend/bench/models.ts';
 import { decodeRate, freshPrompt, prefillRate } from '../../gpu-backend/bench/throughput.ts';
 import { writeSynthetic } from '../../gpu-backend/src/gguf/testing/synthetic.ts';
-import { type LlamaServer, startLlamaServer } from './llama-server.ts';
-import { median, streamCounts } from './load.ts';
+import { eventTimes, median, streamCounts } from './load.ts';
 import { record } from './results.ts';
+import { type LlamaServer, llamaServer } from './targets.ts';
 
 const decodeTokens = 48;
 const prefillTokens = 1024;
@@ -60,14 +60,14 @@ async function beside(
 async function peerDecode(peer: LlamaServer, vocabulary: number, streams: number): Promise<number> {
   const all = Array.from({ length: streams }, () => freshPrompt(vocabulary, 8));
   const begin = performance.now();
-  await Promise.all(all.map((prompt) => peer.complete(prompt, decodeTokens)));
+  await Promise.all(all.map((prompt) => eventTimes(peer.complete(prompt, decodeTokens))));
   return (streams * decodeTokens * 1000) / (performance.now() - begin);
 }
 
 async function peerPrefill(peer: LlamaServer, vocabulary: number): Promise<number> {
   const prompt = freshPrompt(vocabulary, prefillTokens);
   const begin = performance.now();
-  await peer.complete(prompt, 1);
+  await eventTimes(peer.complete(prompt, 1));
   return (prefillTokens * 1000) / (performance.now() - begin);
 }
 
@@ -96,7 +96,12 @@ export async function benchMoe(threads: number, rounds: number): Promise<void> {
   const { vocabulary } = engine.info;
   const binary = process.env.LLAMA_SERVER;
   const peer = binary
-    ? await startLlamaServer(binary, modelPath, { threads, slots, contextTokens: options.contextTokens })
+    ? await llamaServer(binary, modelPath, {
+        threads,
+        slots,
+        contextTokens: options.contextTokens,
+        ids: new Int32Array(0),
+      })
     : undefined;
   for (const streams of streamCounts) {
     await beside(

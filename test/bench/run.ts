@@ -2,6 +2,7 @@
  * `npm run bench [-- engine|prefix|joining|edge|gateways]`: tokens/s and TTFT at 1, 4, 8 and 16 streams – the engine alone
  * beside llama-server (when `LLAMA_SERVER` names one), and the edge beside its node; requests with a shared prefix; a
  * long prompt that joins running streams. Medians of interleaved runs, appended to results.jsonl.
+ * `-- heavy` is decode, prefill, a shared prefix and a joining prompt on 790 M parameters (moe.ts), only when asked for.
  * What `gateways` measures stands in gateway-bench.ts.
  * `BENCH_MODEL` takes another GGUF than huozi-tiny, `BENCH_ROUNDS` another number of rounds than 5.
  */
@@ -12,6 +13,7 @@ import { startStack } from '../stack.ts';
 import { benchGateways } from './gateway-bench.ts';
 import { benchJoining } from './joining.ts';
 import { interleave, type Measured, measure, streamCounts } from './load.ts';
+import { benchMoe, mediumModel } from './moe.ts';
 import { record } from './results.ts';
 import { benchSharedPrefix } from './shared-prefix.ts';
 import { edgeTarget, engineAlone, llamaServer, nodeTarget, promptSegments } from './targets.ts';
@@ -75,15 +77,24 @@ async function benchEdge(): Promise<void> {
   await stack.stop();
 }
 
+/** The engine beside llama-server where arithmetic counts: a model of 790 M parameters, some ten minutes in all. */
+async function benchHeavy(): Promise<void> {
+  const medium = mediumModel();
+  await benchMoe(threads, Number(process.env.BENCH_ROUNDS ?? 3));
+  await benchSharedPrefix(medium, threads, 1);
+  await benchJoining(medium, threads, 1);
+}
+
 const benches: Record<string, () => Promise<void>> = {
   engine: benchEngine,
   prefix: () => benchSharedPrefix(model, threads, rounds),
   joining: () => benchJoining(model, threads, rounds),
   edge: benchEdge,
   gateways: benchGateways,
+  heavy: benchHeavy,
 };
 const chosen = process.argv.slice(2);
-for (const name of chosen.length > 0 ? chosen : Object.keys(benches)) {
+for (const name of chosen.length > 0 ? chosen : Object.keys(benches).filter((one) => one !== 'heavy')) {
   const bench = benches[name];
   if (!bench) throw new Error(`${name} is none of ${Object.keys(benches).join(', ')}`);
   await bench();

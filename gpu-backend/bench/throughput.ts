@@ -20,7 +20,7 @@ export function freshPrompt(vocabulary: number, tokens: number): Int32Array {
   return Int32Array.from({ length: tokens }, (_, i) => 300 + ((start + i * 7919) % (vocabulary - 310)));
 }
 
-export function answer(engine: Engine, promptIds: Int32Array, maxTokens: number): Promise<void> {
+function answer(engine: Engine, promptIds: Int32Array, maxTokens: number): Promise<void> {
   return new Promise((resolve, reject) => {
     engine.generate(
       { promptIds, sampling: greedy, maxTokens, stopIds: [], stopStrings: [], ignoreEos: true },

@@ -1,8 +1,10 @@
 import type { Model as ModelFile } from '../gguf/model.ts';
+import { hasSeparateExperts } from '../gguf/stack-experts.ts';
 import { type NativeModel, openModel, readVocabulary, type Vocabulary } from '../native/model.ts';
 import type { ModelPlacement } from '../native/placement.ts';
 import { ModelFileError } from './model-errors.ts';
 import { readModelHeader } from './model-header.ts';
+import { stackedModel } from './stacked-model.ts';
 import { TokenPieces } from './token-pieces.ts';
 
 export interface ControlTokens {
@@ -33,7 +35,10 @@ export async function loadModel(
   place: (file: ModelFile) => ModelPlacement = () => ({ gpuLayers: 0 }),
 ): Promise<Model> {
   const { begin, end, file, ...header } = await readModelHeader(path);
-  const native = await openModel(path, place(file));
+  // Where it goes is checked before a copy of many gigabytes is written.
+  const placement = place(file);
+  const loadable = hasSeparateExperts(file.tensors) ? await stackedModel(path) : path;
+  const native = await openModel(loadable, placement);
   if ('failure' in native) throw new ModelFileError('not_loadable', path, native.failure);
   const vocabulary = readVocabulary(native);
   const { bos, eos } = vocabulary;

@@ -73,10 +73,10 @@ async function peerPrefill(peer: LlamaServer, vocabulary: number): Promise<numbe
 
 /** Of the time from the first step to the last, what was not spent in llama_decode. */
 async function ownShare(engine: Engine): Promise<number> {
-  const before = engine.stats.decodeMs;
+  const before = engine.stats.stepMs;
   const begin = performance.now();
   await decodeRate(engine, 16, decodeTokens);
-  return 1 - (engine.stats.decodeMs - before) / (performance.now() - begin);
+  return 1 - (engine.stats.stepMs - before) / (performance.now() - begin);
 }
 
 export async function benchMoe(threads: number, rounds: number): Promise<void> {

@@ -16,11 +16,17 @@ interface Joined {
 /** Starts a stream; settles at its end. Stopped before, if `stop` is called. */
 type Start = (prompt: Int32Array, tokens: number, onEvent: (at: number) => void) => Promise<void>;
 
+/** Tokens without text would look like gaps: nobody may draw the markers, as llama-server's `ignore_eos` bans eos. */
+function unmarked({ eos, begin, end }: Engine['info']['tokens']): Record<string, number> {
+  return { [eos]: -100, [begin]: -100, [end]: -100 };
+}
+
 function ours(engine: Engine): Start {
+  const sampling = { ...greedy, logit_bias: unmarked(engine.info.tokens) };
   return (promptIds, maxTokens, onEvent) =>
     new Promise((resolve, reject) => {
       engine.generate(
-        { promptIds, sampling: greedy, maxTokens, stopIds: [], stopStrings: [], ignoreEos: true },
+        { promptIds, sampling, maxTokens, stopIds: [], stopStrings: [], ignoreEos: true },
         {
           onText: () => onEvent(performance.now()),
           onEnd: ({ reason, error }) =>
@@ -89,7 +95,8 @@ export async function benchJoining(model: string, threads: number, rounds: numbe
     const peers =
       peer &&
       (await join(
-        (prompt, count, onEvent) => eventTimes(peer.complete(prompt, count), onEvent),
+        (prompt, count, onEvent) =>
+          eventTimes(peer.complete(prompt, count, unmarked(engine.info.tokens)), onEvent),
         vocabulary,
         long,
         tokens,

@@ -104,7 +104,8 @@ export function edgeTarget(stack: Stack): Target {
 export interface LlamaServer {
   target: Target;
   /** Another prompt, its answer's length, and its own prefix cache as it comes. */
-  complete(ids: Int32Array, tokens: number): Target;
+  /** @param bias of logits, by token id */
+  complete(ids: Int32Array, tokens: number, bias?: Record<string, number>): Target;
   stop(): Promise<void>;
 }
 
@@ -137,7 +138,12 @@ export async function llamaServer(
       () => false,
     );
   }
-  const complete = (ids: Int32Array, tokens: number, cache_prompt = true): Target => ({
+  const complete = (
+    ids: Int32Array,
+    tokens: number,
+    bias: Record<string, number> = {},
+    cache_prompt = true,
+  ): Target => ({
     url: `${url}/completion`,
     headers: { 'content-type': 'application/json' },
     body: () => ({
@@ -146,12 +152,13 @@ export async function llamaServer(
       n_predict: tokens,
       ignore_eos: true,
       cache_prompt,
+      logit_bias: Object.entries(bias).map(([id, value]) => [Number(id), value]),
       stream: true,
     }),
   });
   return {
     // Equal work: what one prefix cache knows and another does not is measured by itself.
-    target: complete(options.ids, answerTokens, false),
+    target: complete(options.ids, answerTokens, {}, false),
     complete,
     stop: async () => {
       child.kill('SIGKILL');

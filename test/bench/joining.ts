@@ -52,11 +52,14 @@ async function join(
   const times = Array.from({ length: streams }, (): number[] => []);
   let running = 0;
   let first = 0;
-  const allRun = new Promise<void>((resolve) => {
+  const allRun = new Promise<void>((resolve, reject) => {
     for (const [index, at] of times.entries()) {
       void start(prompt(shortTokens, index), tokens, (now) => {
         if (at.push(now) === 3 && ++running === streams) resolve();
-      }).then(() => ends.push(index));
+      }).then(() => {
+        ends.push(index);
+        if (at.length < 3) reject(new Error('a stream told no text: this bench needs a model that speaks'));
+      });
     }
   });
   const ends: number[] = [];

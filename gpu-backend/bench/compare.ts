@@ -9,6 +9,8 @@ export interface Comparison {
   top1: number;
   /** Mean of the differences of log-probability that the two give the next token of the text, nats. */
   nll: number;
+  /** Standard deviation of the logits: a model that says nothing would agree with itself anywhere. */
+  spread: number;
   passed: boolean;
 }
 
@@ -16,7 +18,7 @@ export interface Comparison {
  * Kernels round activations differently (the CPU to 8 bits, for one), and where two experts or two tokens are nearly
  * tied, that decides.
  */
-const limits = { top1: 0.9, nll: 0.05 };
+const limits = { top1: 0.9, nll: 0.05, spread: 0.1 };
 
 export async function compare(
   path: string,
@@ -39,8 +41,9 @@ export async function compare(
     const next = first.ids[(i + 1) % tokens] as number;
     nll += Math.abs(logProbability(mine, next) - logProbability(theirs, next));
   }
-  const result = { tokens, top1: same / tokens, nll: nll / tokens };
-  return { ...result, passed: result.top1 >= limits.top1 && result.nll <= limits.nll };
+  const result = { tokens, top1: same / tokens, nll: nll / tokens, spread: deviation(first.logits) };
+  const passed = result.top1 >= limits.top1 && result.nll <= limits.nll && result.spread >= limits.spread;
+  return { ...result, passed };
 }
 
 async function logitsOf(path: string, placement: ModelPlacement, tokens: number, threads: number) {
@@ -54,6 +57,15 @@ async function logitsOf(path: string, placement: ModelPlacement, tokens: number,
     evaluator.close();
     model.native.free();
   }
+}
+
+function deviation(values: Float32Array): number {
+  let [sum, squares] = [0, 0];
+  for (const value of values) {
+    sum += value;
+    squares += value * value;
+  }
+  return Math.sqrt(Math.max(0, squares / values.length - (sum / values.length) ** 2));
 }
 
 function indexOfMax(row: Float32Array): number {

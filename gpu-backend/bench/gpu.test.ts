@@ -41,6 +41,7 @@ test('the small form runs, compares, prints a table and writes JSON, and leaves 
   expect(stdout).toContain('agrees: 100.0 % of 64 positions');
   const figures = JSON.parse(readFileSync(out, 'utf8'));
   expect(figures.check).toMatchObject({ top1: 1, nll: 0, passed: true });
+  expect(figures.check.spread).toBeGreaterThan(0.3);
   for (const { decode, prefill } of figures.rows) {
     for (const rate of [prefill, decode[1], decode[8], decode[32]]) expect(rate).toBeGreaterThan(0);
   }

@@ -47,14 +47,16 @@ export function writeRandom(
   const [columns = 1, ...others] = shape;
   const rows = others.reduce((product, n) => product * n, 1);
   const isSilent = name === 'output.weight' ? silent : () => false;
-  if (type === 'F32') writeSync(file, floats(name, columns * rows, columns, seed), null, null, position);
-  else writeBlocks(file, position, { type, columns, rows }, randomBytes(seed), isSilent);
+  if (type === 'F32') {
+    const bytes = new Uint8Array(floats(name, columns * rows, columns, seed).buffer);
+    writeSync(file, bytes, 0, bytes.length, position);
+  } else writeBlocks(file, position, { name, type, columns, rows }, randomBytes(seed), isSilent);
 }
 
 function writeBlocks(
   file: number,
   position: number,
-  { type, columns, rows }: { type: string; columns: number; rows: number },
+  { name, type, columns, rows }: { name: string; type: string; columns: number; rows: number },
   random: (length: number) => Buffer,
   isSilent: (row: number) => boolean,
 ): void {
@@ -62,14 +64,17 @@ function writeBlocks(
   if (!block) throw new RangeError(`no random weights of type ${type}`);
   const { bytes, weights, scaleAt, deviation } = block;
   const rowBytes = (columns / weights) * bytes;
-  const scale = toHalf(1 / (deviation * Math.sqrt(columns)));
+  // A token must weigh more than the mean of those before it that attention adds, or all go to the same experts.
+  const fan = name === 'token_embd.weight' ? 1 : columns;
+  const scale = toHalf(1 / (deviation * Math.sqrt(fan)));
   const rowsAtOnce = Math.max(1, Math.floor(pieceBytes / rowBytes));
   for (let row = 0; row < rows; row += rowsAtOnce) {
     const count = Math.min(rowsAtOnce, rows - row);
     const piece = random(count * rowBytes);
     for (let at = scaleAt; at < piece.length; at += bytes) {
       piece[at] = scale & 255;
-      piece[at + 1] = scale >>> 8;
+      // With a random sign: 4-bit quants go from -8 to 7, and their mean would drive all tokens one way.
+      piece[at + 1] = ((piece[at + 1] as number) & 0x80) | (scale >>> 8);
     }
     for (let i = 0; i < count; i++) {
       if (isSilent(row + i)) piece.fill(0, i * rowBytes, (i + 1) * rowBytes);

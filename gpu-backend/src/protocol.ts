@@ -201,9 +201,9 @@ export interface NodeInfo {
   queued: number;
   /** Prompt tokens of the queued requests. */
   queued_tokens?: number;
-  /** Measured lately; absent before the first request. */
+  /** Moving average; 0 before anything was measured. */
   prefill_tokens_per_second?: number;
-  /** How long an answer held its slot, on average. */
+  /** How long an answer of the usual length holds its slot when all are taken; 0 before the first. */
   answer_seconds?: number;
   /** Base64 of uint32, little-endian: `prefix_keys` of prompts that are likely still in its cache. */
   prefixes?: string;

@@ -88,6 +88,8 @@ export class Scheduler {
       queued: this.#queue.size,
       queuedTokens: this.#queue.tokens,
       expectedWaitMs: this.#expectedWait(),
+      prefillTokensPerSecond: this.#throughput.prefillTokensPerSecond,
+      answerSeconds: this.#throughput.answerSeconds(this.#options.slots),
       kvUsed: this.cache.reserved,
       kvCached: this.cache.idle,
       kvTotal: this.#options.contextTokens,

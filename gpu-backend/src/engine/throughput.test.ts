@@ -23,3 +23,15 @@ it('averages the length of answers', () => {
   expect(throughput.answerTokens).toBeGreaterThan(15);
   expect(throughput.answerTokens).toBeLessThan(25);
 });
+
+it('tells its rates, and nothing before it has measured', () => {
+  const throughput = new Throughput();
+  expect(throughput.prefillTokensPerSecond).toBe(0);
+  expect(throughput.answerSeconds(8)).toBe(0);
+  throughput.step(20, 4, 0);
+  throughput.step(120, 4, 50);
+  throughput.answered(100);
+  expect(throughput.prefillTokensPerSecond).toBeCloseTo(500);
+  // 100 tokens at 5 ms of the engine each, while 8 take turns.
+  expect(throughput.answerSeconds(8)).toBeCloseTo(4);
+});

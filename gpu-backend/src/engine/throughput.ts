@@ -29,6 +29,16 @@ export class Throughput {
     return this.#answer;
   }
 
+  /** 0 before anything was measured. */
+  get prefillTokensPerSecond(): number {
+    return this.#prefill === 0 ? 0 : 1000 / this.#prefill;
+  }
+
+  /** How long a usual answer holds its slot while so many run at the same time; 0 before the first. */
+  answerSeconds(running: number): number {
+    return (this.#answer * this.#decode * running) / 1000;
+  }
+
   /** Milliseconds for so much work; 0 before anything was measured. */
   estimate(promptTokens: number, answerTokens: number): number {
     return this.#prefill * promptTokens + this.#decode * answerTokens;

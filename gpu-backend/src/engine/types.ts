@@ -161,6 +161,10 @@ export interface EngineStats {
   queuedTokens: number;
   /** Estimate for a request that came now, from measured throughput: until its prompt's turn, ms. */
   expectedWaitMs: number;
+  /** Moving average; 0 before anything was measured. */
+  prefillTokensPerSecond: number;
+  /** How long an answer of the usual length holds its slot when all are taken; 0 before the first. */
+  answerSeconds: number;
   /** KV cells that running sequences have reserved; shared ones count once. */
   kvUsed: number;
   /** KV cells of cached prefixes that nobody runs on: free for the asking. */

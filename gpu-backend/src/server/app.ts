@@ -97,6 +97,8 @@ export function nodeInfo(node: NodeState): NodeInfo {
     active: stats.active,
     queued: stats.queued,
     queued_tokens: stats.queuedTokens,
+    prefill_tokens_per_second: Math.round(stats.prefillTokensPerSecond),
+    answer_seconds: stats.answerSeconds,
     prefixes: node.prefixes.toBase64(),
     kv_used: stats.kvUsed,
     kv_total: stats.kvTotal,

@@ -269,6 +269,8 @@ test('GET /v1/node', async () => {
     active: 0,
     queued: 0,
     queued_tokens: 0,
+    prefill_tokens_per_second: 0,
+    answer_seconds: 0,
     prefixes: '',
     kv_used: 0,
     kv_total: 400,

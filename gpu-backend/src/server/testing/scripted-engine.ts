@@ -94,7 +94,13 @@ export class ScriptedEngine implements Engine {
 
   get stats(): EngineStats {
     const active = this.running.size;
-    const work = { stepMs: 0, prefillTokens: 0, decodeTokens: 0 };
+    const work = {
+      stepMs: 0,
+      prefillTokens: 0,
+      decodeTokens: 0,
+      prefillTokensPerSecond: 0,
+      answerSeconds: 0,
+    };
     const cells = { kvUsed: active * 100, kvCached: 0, kvTotal: 400 };
     const queue = { queued: 0, queuedTokens: 0, expectedWaitMs: 0 };
     return { slots: 4, active, ...queue, ...cells, steps: this.steps, ...work };

@@ -48,7 +48,9 @@ test('the small form runs, compares, prints a table and writes JSON, and leaves 
   expect(readdirSync(folder)).toEqual(['figures.json']);
 }, 120_000);
 
-test.skipIf(gpusOf(listDevices()).length > 0)('without a GPU it says so in one line', async () => {
+// With a GPU in the machine the bench would begin: what is missing then is a machine without one.
+const hasGpu = gpusOf(listDevices()).length > 0;
+test.skipIf(hasGpu)('without a GPU it says so in one line', async () => {
   const { code, stderr } = await bench();
   expect(code).toBe(2);
   expect(stderr).toMatch(/^bench:gpu: no GPU was found; .*--cpu.*\n$/);

@@ -1,16 +1,6 @@
 /** Decode and prefill of an engine in this process. */
+import { greedy } from '../src/engine/testing/generate.ts';
 import type { Engine } from '../src/engine/types.ts';
-
-const greedy = {
-  temperature: 0,
-  top_p: 1,
-  top_k: 0,
-  min_p: 0,
-  repetition_penalty: 1,
-  presence_penalty: 0,
-  frequency_penalty: 0,
-  seed: 0,
-};
 
 let prompts = 0;
 

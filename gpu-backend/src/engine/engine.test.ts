@@ -9,7 +9,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadEngine } from './engine.ts';
 import { loadModel } from './model.ts';
-import { ask, greedy, start, tinyModel } from './testing/generate.ts';
+import { ask, greedy, questions, start, tinyModel } from './testing/generate.ts';
 import { createReplay, type Replay } from './testing/replay.ts';
 import type { Engine } from './types.ts';
 
@@ -21,16 +21,6 @@ const options = {
   threads: 1,
   gpuLayers: 0,
 };
-const questions = [
-  '你好',
-  '3+5=?',
-  '中国的首都是哪里？',
-  'Hello',
-  '背诵《静夜思》',
-  '从1数到20',
-  '你是谁？',
-  '把5，2，9排序',
-];
 const seeded = { ...greedy, temperature: 0.8, top_p: 0.9, seed: 42 };
 
 let engine: Engine;

@@ -6,7 +6,7 @@ import { createEvaluator, type Evaluator } from './evaluate.ts';
 import { ExpertCounts } from './expert-counts.ts';
 import { loadModel, type Model } from './model.ts';
 import { StepExperts } from './step-experts.ts';
-import { type Answer, ask, greedy, start, tinyModel } from './testing/generate.ts';
+import { type Answer, ask, greedy, questions, start, tinyModel } from './testing/generate.ts';
 import type { Engine, EngineOptions } from './types.ts';
 
 const options: EngineOptions = {
@@ -16,16 +16,6 @@ const options: EngineOptions = {
   batchTokens: 64,
   threads: 1,
 };
-const questions = [
-  '你好',
-  '3+5=?',
-  '中国的首都是哪里？',
-  'Hello',
-  '背诵《静夜思》',
-  '从1数到20',
-  '你是谁？',
-  '把5，2，9排序',
-];
 
 describe('of single requests', () => {
   let engine: Engine;

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { loadEngine } from './engine.ts';
-import { ask, greedy, start, tinyModel } from './testing/generate.ts';
+import { ask, greedy, questions, start, tinyModel } from './testing/generate.ts';
 import type { Engine, EngineOptions } from './types.ts';
 
 const options: EngineOptions = {
@@ -15,16 +15,6 @@ const options: EngineOptions = {
   threads: 1,
   gpuLayers: 0,
 };
-const questions = [
-  '你好',
-  '3+5=?',
-  '中国的首都是哪里？',
-  'Hello',
-  '背诵《静夜思》',
-  '从1数到20',
-  '你是谁？',
-  '把5，2，9排序',
-];
 const seeded = { ...greedy, temperature: 0.8, top_p: 0.9, seed: 42 };
 const document = '春眠不觉晓，处处闻啼鸟。夜来风雨声，花落知多少。'.repeat(18);
 

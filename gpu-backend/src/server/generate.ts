@@ -9,7 +9,7 @@ import { ApiError, type CancelCause, endError } from './errors.ts';
 import { EventStream } from './event-stream.ts';
 import { completionBody, systemFingerprint } from './frames.ts';
 import type { GenerationSink, RunningGeneration } from './generations.ts';
-import { readBody } from './read-body.ts';
+import { readJson } from './read-body.ts';
 import { traceFields } from './trace.ts';
 import { parseGenerateRequest } from './validate.ts';
 import { WholeAnswer } from './whole-answer.ts';
@@ -20,7 +20,7 @@ const defaultMaxTokens = 2048;
 /** `POST /v1/generate`: validate → tokenise → start → write, as a stream or as one body. */
 export function generate(state: NodeState) {
   return async function generate(c: Context<NodeEnv>): Promise<Response> {
-    const request = parseGenerateRequest(await readJson(c));
+    const request = parseGenerateRequest(await readJson(c.env.incoming));
     const promptIds = await state.requireEngine().tokenize(request.prompt);
     // From here to the start nothing waits: neither the client's leaving nor a drain can fall between.
     const engine = state.requireEngine();
@@ -89,16 +89,6 @@ export function cancel(state: NodeState) {
     }
     return c.json({ id, usage } satisfies CancelResponse);
   };
-}
-
-export async function readJson(c: Context<NodeEnv>): Promise<unknown> {
-  const text = await readBody(c.env.incoming);
-  try {
-    return JSON.parse(text);
-  } catch {
-    // V8's message quotes the body: it stays out of the answer and the log.
-    throw new ApiError(400, 'The body is not valid JSON.', { code: 'invalid_json' });
-  }
 }
 
 /** One for each choice. */

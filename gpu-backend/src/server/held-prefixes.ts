@@ -28,10 +28,6 @@ export class HeldPrefixes {
     }
   }
 
-  clear(): void {
-    this.#keys.clear();
-  }
-
   /** As `NodeInfo.prefixes` has it. */
   toBase64(): string {
     return Buffer.from(Uint32Array.from(this.#keys.keys()).buffer).toString('base64');

@@ -8,7 +8,7 @@ const maxBodyBytes = 4 * 1024 * 1024;
  * which fails on Node where global objects are left alone, so that every chunked request was a 500.
  * @throws ApiError: 413 as soon as it is too large, 400 when the client breaks off
  */
-export function readBody(incoming: IncomingMessage): Promise<string> {
+function readBody(incoming: IncomingMessage): Promise<string> {
   return new Promise((resolve, reject) => {
     const tooLarge = () =>
       reject(
@@ -31,4 +31,15 @@ export function readBody(incoming: IncomingMessage): Promise<string> {
     incoming.on('error', brokenOff);
     incoming.on('close', brokenOff);
   });
+}
+
+/** @throws ApiError: what `readBody` throws, and 400 for what is not JSON */
+export async function readJson(incoming: IncomingMessage): Promise<unknown> {
+  const text = await readBody(incoming);
+  try {
+    return JSON.parse(text);
+  } catch {
+    // V8's message quotes the body: it stays out of the answer and the log.
+    throw new ApiError(400, 'The body is not valid JSON.', { code: 'invalid_json' });
+  }
 }

@@ -5,6 +5,7 @@
 import type { Engine, GenerationEnd } from 'huozi-gpu-backend';
 import { createEvaluator } from '../../src/engine/evaluate.ts';
 import { loadModel } from '../../src/engine/model.ts';
+import { greedy } from '../../src/engine/testing/generate.ts';
 
 export interface SoakOptions {
   requests: number;
@@ -41,16 +42,6 @@ export interface Asked {
   ids: number[];
 }
 
-const greedy = {
-  temperature: 0,
-  top_p: 1,
-  top_k: 0,
-  min_p: 0,
-  repetition_penalty: 1,
-  presence_penalty: 0,
-  frequency_penalty: 0,
-  seed: 0,
-};
 const base = { sampling: greedy, maxTokens: 24, stopIds: [], stopStrings: [], ignoreEos: false };
 
 type Plan = 'finish' | 'queued' | 'prefill' | 'decode' | 'deadline';

@@ -17,6 +17,18 @@ export const greedy: Sampling = {
   seed: 0,
 };
 
+/** Eight short ones, that a batch is full of different answers. */
+export const questions = [
+  '你好',
+  '3+5=?',
+  '中国的首都是哪里？',
+  'Hello',
+  '背诵《静夜思》',
+  '从1数到20',
+  '你是谁？',
+  '把5，2，9排序',
+];
+
 export interface Answer extends GenerationEnd {
   text: string;
   /** All that were told, also at the end. */

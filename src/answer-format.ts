@@ -11,10 +11,10 @@
  */
 import type { GenerateRequest } from 'huozi-gpu-backend/protocol';
 import * as z from 'zod/mini';
-import { also, orString } from './also.ts';
 import { EdgeError } from './errors.ts';
 import { jsonObject } from './json-object.ts';
 import { list } from './list.ts';
+import { also, orString } from './other-forms.ts';
 
 export type Format = NonNullable<GenerateRequest['format']>;
 

@@ -44,7 +44,11 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false });
  */
 export async function readJson(c: Context<App>, empty?: unknown): Promise<unknown> {
   const bytes = await c.req.arrayBuffer();
-  if (bytes.byteLength === 0 && empty !== undefined) return empty;
+  return bytes.byteLength === 0 && empty !== undefined ? empty : parseJson(bytes);
+}
+
+/** Throws an EdgeError for what is not JSON in UTF-8. */
+export function parseJson(bytes: ArrayBuffer): unknown {
   try {
     return JSON.parse(utf8.decode(bytes));
   } catch {

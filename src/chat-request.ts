@@ -3,7 +3,7 @@ import * as z from 'zod/mini';
 import { type Conversation, conversation, conversationFields } from './conversation.ts';
 import { EdgeError } from './errors.ts';
 import { type Generation, generationFields, toGeneration, tokenCount } from './generation-fields.ts';
-import { idle, isObject, label } from './idle.ts';
+import { idle, isObject, label } from './idle-fields.ts';
 import { speaksChinese } from './messages.ts';
 import { validate } from './validate.ts';
 

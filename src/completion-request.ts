@@ -1,10 +1,10 @@
 /** The body of `POST /v1/completions`, validated, as plain values. */
 import * as z from 'zod/mini';
-import { also } from './also.ts';
 import { answerFormat } from './answer-format.ts';
 import { EdgeError } from './errors.ts';
 import { type Generation, generationFields, toGeneration } from './generation-fields.ts';
-import { idle } from './idle.ts';
+import { idle } from './idle-fields.ts';
+import { also } from './other-forms.ts';
 import { validate } from './validate.ts';
 
 export interface CompletionRequest extends Generation {

@@ -5,6 +5,7 @@ import { collect } from './collect.ts';
 import { EdgeError } from './errors.ts';
 import type { Exchange, Retelling } from './exchange.ts';
 import type { Generation } from './generation-fields.ts';
+import { tenantOf } from './key.ts';
 import { authorise } from './keys/ask-key.ts';
 import { reserve } from './limits/reservation.ts';
 import { nodesDefaultMaxTokens, tokenBound } from './limits/token-bound.ts';
@@ -12,7 +13,6 @@ import { meterFailure } from './meter.ts';
 import { type KnownNode, nodesServing } from './nodes.ts';
 import { relay } from './relay.ts';
 import { Route } from './route.ts';
-import { tenantOf } from './tenant.ts';
 import { askForTokens } from './tokenize.ts';
 import type { Shorten } from './truncation.ts';
 
@@ -60,8 +60,7 @@ async function respond(
   const left = new AbortController();
   if (call.client.aborted) left.abort();
   call.client.addEventListener('abort', () => left.abort());
-  const deadlineMs = (Number(call.env.DEADLINE_SECONDS) || defaultDeadlineSeconds) * 1000;
-  setTimeout(() => left.abort(new EdgeError({ kind: 'deadline_exceeded' })), deadlineMs);
+  setTimeout(() => left.abort(new EdgeError({ kind: 'deadline_exceeded' })), request.deadline_ms);
   const { shorten } = shape;
   const current = () => nodesServing(call, model);
   const fields = { prompt: shape.promptField, format: generation.formatField };

@@ -92,7 +92,7 @@ function readNumbers(bytes: Uint8Array, start: number, end: number, numbers: num
   numbers.push(number);
 }
 
-export interface LastWrite {
+interface LastWrite {
   /** Of the `: usage` comment that ends an answer, good or bad. */
   usage: NodeUsage | undefined;
   /** Tokens generated so far, by the last `id:` line. */

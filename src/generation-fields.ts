@@ -5,11 +5,11 @@
  */
 import type { GenerateRequest, Sampling } from 'huozi-gpu-backend/protocol';
 import * as z from 'zod/mini';
-import { also, orString } from './also.ts';
 import { formatFields } from './answer-format.ts';
 import { EdgeError } from './errors.ts';
-import { idle, label } from './idle.ts';
+import { idle, label } from './idle-fields.ts';
 import { list, map } from './list.ts';
+import { also, orString } from './other-forms.ts';
 
 const penalty = z._default(z.number().check(z.minimum(-2), z.maximum(2)), 0);
 export const tokenCount = z.optional(z.int().check(z.positive()));

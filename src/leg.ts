@@ -10,7 +10,6 @@ import {
   failureAt,
   isPing,
   join,
-  type LastWrite,
   readIds,
   readLastWrite,
   wholeEvents,
@@ -43,10 +42,10 @@ export class Leg {
   #heard = true;
   /** Bytes of an event whose blank line has not come. They never reach the client unless it comes. */
   #incomplete: Uint8Array | undefined;
-  /** The last whole events that were no ping. Kept by reference: nothing is copied per token. */
+  /** The last whole events of the answer that were no ping. Kept by reference: nothing is copied per token. */
   #last: Uint8Array | undefined;
-  /** The same without the event that says that it failed. */
-  #shown: Uint8Array | undefined;
+  /** The event that says that it failed. */
+  #failure: Uint8Array | undefined;
   #cancelled: Promise<NodeUsage | undefined> | undefined;
   #clientLeft = false;
   #end: LegEnd | undefined;
@@ -113,7 +112,7 @@ export class Leg {
 
   /** Whether all tokens so far are known by their ids, which a node needs to go on. */
   get knowsItsTokens(): boolean {
-    return this.#shown === undefined || readLastWrite(this.#shown).position === this.ids.length;
+    return this.#last === undefined || readLastWrite(this.#last).position === this.ids.length;
   }
 
   /** The client has left: stops the node, whose sequence is free at the next step. */
@@ -131,11 +130,13 @@ export class Leg {
 
   /** What the leg used, from the best source that is left. Call once it is over; frees the sequence if it runs. */
   async usage(): Promise<{ usage: NodeUsage; source: 'stream' | 'node' | 'counted' }> {
-    const { usage, position } = this.#lastWrite();
+    const told = this.#failure ?? this.#last;
+    const usage = told && readLastWrite(told).usage;
     if (usage) return { usage, source: 'stream' };
     if (this.#end !== 'done') this.abandon();
-    const told = await this.#cancelled;
-    if (told) return { usage: told, source: 'node' };
+    const asked = await this.#cancelled;
+    if (asked) return { usage: asked, source: 'node' };
+    const position = this.#last ? readLastWrite(this.#last).position : this.ids.length;
     const reason = this.#clientLeft ? 'cancelled' : 'error';
     return { usage: { prompt_tokens: 0, completion_tokens: position, reason }, source: 'counted' };
   }
@@ -162,22 +163,24 @@ export class Leg {
     const end = wholeEvents(all);
     this.#incomplete = end === all.length ? undefined : all.subarray(end);
     if (this.#incomplete && this.#incomplete.length > longestEvent) {
-      this.cancel();
+      this.abandon();
       this.#close('lost');
     }
     if (end === 0) return undefined;
     const events = end === all.length ? all : all.subarray(0, end);
-    if (!isPing(events)) this.#last = events;
-    if (closesStream(events)) this.#close('done');
+    if (isPing(events)) return events;
     const failure = failureAt(events);
     if (failure >= 0) {
-      this.#problem = nodesProblem(codeOf(events.subarray(failure)));
+      this.#failure = events.subarray(failure);
+      this.#problem = nodesProblem(codeOf(this.#failure));
       this.#close('failed');
       if (failure === 0) return undefined;
+    } else if (closesStream(events)) {
+      this.#close('done');
     }
     const shown = failure < 0 ? events : events.subarray(0, failure);
     readIds(shown, this.ids);
-    if (!isPing(shown)) this.#shown = shown;
+    this.#last = shown;
     return shown;
   }
 
@@ -186,9 +189,5 @@ export class Leg {
     clearInterval(this.#silence);
     // After that only the end of the body is left; reading it leaves the connection fit for the next request.
     if (end !== 'lost') void this.#next().then((more) => more && this.#abort.abort());
-  }
-
-  #lastWrite(): LastWrite {
-    return this.#last ? readLastWrite(this.#last) : { usage: undefined, position: this.ids.length };
   }
 }

@@ -14,11 +14,11 @@
  * Results stand in the order of their calls, all in one turn, because their ids stay outside of the prompt.
  */
 import * as z from 'zod/mini';
-import { also, orString } from './also.ts';
 import type { Speaker, Turn } from './chatml.ts';
 import { EdgeError } from './errors.ts';
-import { idle, isEmptyArray } from './idle.ts';
+import { idle, isEmptyArray } from './idle-fields.ts';
 import { list } from './list.ts';
+import { also, orString } from './other-forms.ts';
 import { functionName } from './tools.ts';
 import { echo } from './validate.ts';
 

@@ -7,6 +7,7 @@ const known = (url: string, up: boolean): KnownNode => ({
   info: undefined,
   up,
   prefixes: new Set(),
+  hash: 0,
   sent: 0,
 });
 const nodes = [known('a', true), known('b', false), known('c', true), known('d', true)];

@@ -7,6 +7,7 @@ import type { Call } from './call.ts';
 import { EdgeError } from './errors.ts';
 import { fleetObject } from './fleet/fleet-api.ts';
 import { type NodeAddress, nodeInfo } from './node-api.ts';
+import { hashText } from './routing/prefix-keys.ts';
 
 export interface KnownNode extends NodeAddress {
   /** The last that it said; undefined when it never answered. */
@@ -15,6 +16,8 @@ export interface KnownNode extends NodeAddress {
   up: boolean;
   /** Prefixes that it says it holds, see routing/prefix-keys.ts. */
   prefixes: ReadonlySet<number>;
+  /** Places it among the others, see routing/policy.ts. */
+  hash: number;
   /** Requests that this isolate sent it since it said all that. */
   sent: number;
 }
@@ -93,7 +96,8 @@ async function askOne(address: NodeAddress, before: readonly KnownNode[]): Promi
 }
 
 function known(address: NodeAddress, info: NodeInfo | undefined, up: boolean): KnownNode {
-  return { ...address, info, up, prefixes: decodePrefixes(info?.prefixes), sent: 0 };
+  const prefixes = decodePrefixes(info?.prefixes);
+  return { ...address, info, up, prefixes, hash: hashText(0, address.url), sent: 0 };
 }
 
 /** Base64 of uint32, little-endian. What is not that says nothing. */

@@ -107,11 +107,6 @@ export class Route {
     throw refusal;
   }
 
-  /** How many legs took over from another. */
-  get migrations(): number {
-    return Math.max(0, this.#legs - 1);
-  }
-
   /**
    * What the node used that was being asked when the client left: it may have begun without our hearing of it.
    * Undefined when no node was being asked.

@@ -5,7 +5,7 @@ import { formatFields } from './answer-format.ts';
 import { renderChat, renderText } from './chatml.ts';
 import { onePrompt } from './completion-request.ts';
 import { conversation, conversationFields } from './conversation.ts';
-import { isObject } from './idle.ts';
+import { isObject } from './idle-fields.ts';
 import { validate } from './validate.ts';
 
 export interface TokenizeRequest {

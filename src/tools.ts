@@ -18,7 +18,7 @@
 import * as z from 'zod/mini';
 import type { Format } from './answer-format.ts';
 import { EdgeError } from './errors.ts';
-import { idle } from './idle.ts';
+import { idle } from './idle-fields.ts';
 import { jsonObject } from './json-object.ts';
 import { list } from './list.ts';
 

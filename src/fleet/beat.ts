@@ -4,7 +4,7 @@
  */
 import type { Context } from 'hono';
 import * as z from 'zod/mini';
-import type { App } from '../app.ts';
+import { type App, parseJson } from '../app.ts';
 import { EdgeError } from '../errors.ts';
 import { validate } from '../validate.ts';
 import { fleetObject } from './fleet-api.ts';
@@ -36,21 +36,13 @@ export async function hearBeat(c: Context<App>): Promise<Response> {
   const signature = c.req.header('x-huozi-signature') ?? '';
   if (!(await isSigned(c.env.NODE_TOKEN, body, signature)))
     throw new EdgeError({ kind: 'invalid_signature' });
-  const beat = validate(beatBody, parse(body)) as unknown as Beat;
+  const beat = validate(beatBody, parseJson(body)) as unknown as Beat;
   if (Math.abs(Date.now() - beat.sent_at) > freshMs) {
     const message = 'sent_at: is more than 30 seconds from the time here.';
     throw new EdgeError({ kind: 'invalid_request', param: 'sent_at', message });
   }
   const nodes = await fleetObject(c.env).hear(beat);
   return c.json({ nodes, beat_every_ms: beatEveryMs });
-}
-
-function parse(body: ArrayBuffer): unknown {
-  try {
-    return JSON.parse(new TextDecoder().decode(body));
-  } catch {
-    throw new EdgeError({ kind: 'invalid_json', message: 'The request body is not valid JSON.' });
-  }
 }
 
 /** HMAC-SHA256 in hexadecimal; compared by WebCrypto, in constant time. */

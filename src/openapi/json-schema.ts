@@ -1,6 +1,6 @@
 /** JSON Schema: of the schemas that validate requests, and short words for those of answers. */
 import * as z from 'zod/mini';
-import { also } from '../also.ts';
+import { also } from '../other-forms.ts';
 import { fieldNotes } from './field-notes.ts';
 
 export type JsonSchema = { [keyword: string]: unknown };

@@ -1,7 +1,7 @@
 /** Queries of stored responses. Lists come as `include=` or, from OpenAI's clients, as `include[]=`. */
 import * as z from 'zod/mini';
 import { EdgeError } from '../errors.ts';
-import { idle } from '../idle.ts';
+import { idle } from '../idle-fields.ts';
 import { validate } from '../validate.ts';
 import type { Item } from './items.ts';
 

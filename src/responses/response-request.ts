@@ -3,11 +3,11 @@
  * unless it asks for nothing. What a field means for the answer is the chat API's to say, see to-chat.ts.
  */
 import * as z from 'zod/mini';
-import { also, orString } from '../also.ts';
 import { generationFields, tokenCount } from '../generation-fields.ts';
-import { idle, isEmptyArray, isObject, label } from '../idle.ts';
+import { idle, isEmptyArray, isObject, label } from '../idle-fields.ts';
 import { jsonObject } from '../json-object.ts';
 import { list, map } from '../list.ts';
+import { also, orString } from '../other-forms.ts';
 import { echo, validate } from '../validate.ts';
 import { isResponseId } from './response-id.ts';
 

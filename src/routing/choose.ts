@@ -3,7 +3,7 @@ import type { Segment } from 'huozi-gpu-backend/protocol';
 import type { KnownNode } from '../nodes.ts';
 import { type Breaker, closed, failed, probing, stateOf, succeeded } from './breaker.ts';
 import { type Asked, affinity, type Candidate } from './policy.ts';
-import { hashText, prefixKeys } from './prefix-keys.ts';
+import { prefixKeys } from './prefix-keys.ts';
 
 /** An isolate's memory, by the node's URL. Plain values. */
 const breakers = new Map<string, Breaker>();
@@ -55,9 +55,9 @@ function preferred(nodes: readonly KnownNode[], asked: Asked): KnownNode {
   return nodes[affinity(asked, fleet, Math.random)]!;
 }
 
-function candidate({ url, info, sent }: KnownNode): Candidate {
+function candidate({ hash, info, sent }: KnownNode): Candidate {
   return {
-    hash: hashText(0, url),
+    hash,
     slots: info?.slots ?? 1,
     // What this isolate sent since the node last spoke is not in what it said.
     load: (info?.active ?? 0) + (info?.queued ?? 0) + sent,

@@ -1,6 +1,6 @@
 /** `?from&to&group_by` of the usage reports. */
 import * as z from 'zod/mini';
-import { also, orString } from '../also.ts';
+import { also, orString } from '../other-forms.ts';
 import { validate } from '../validate.ts';
 import { type Dimension, hourOf } from './usage-row.ts';
 

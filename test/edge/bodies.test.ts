@@ -195,13 +195,15 @@ function places(value: unknown, found: [holder: Record<string, unknown>, name: s
 
 function changed(good: object, how: Step[]): object {
   const body = structuredClone(good);
-  for (const { at, way, name, value } of how) {
+  for (const { at, way, name, value: drawn } of how) {
+    // A copy: what is drawn is shared between draws, and put into itself it would have no end.
+    const value = structuredClone(drawn);
     const all = places(body);
     if (all.length === 0) break;
     const [holder, there] = all[at % all.length]!;
     if (way === 'replace') holder[there] = value;
     else if (way === 'remove') delete holder[there];
-    else if (way === 'double') holder[there] = [holder[there], holder[there]];
+    else if (way === 'double') holder[there] = [holder[there], structuredClone(holder[there])];
     else Object.defineProperty(holder, name, { value, enumerable: true, configurable: true, writable: true });
   }
   return body;

@@ -14,6 +14,7 @@ import { renderChat, renderText } from './chatml.ts';
 import { parseCompletionRequest } from './completion-request.ts';
 import { complete } from './completions.ts';
 import { errorResponse } from './errors.ts';
+import { readExperts } from './experts/experts.ts';
 import { hearBeat } from './fleet/beat.ts';
 import { authorise } from './keys/ask-key.ts';
 import { getModel, listModels } from './models.ts';
@@ -81,6 +82,7 @@ app.get('/v1/models/:id{.+}', async (c) => {
   return c.json(await getModel(call, id));
 });
 app.get('/v1/usage', async (c) => c.json(await ownUsage(callOf(c), c.req.query())));
+app.get('/v1/experts', async (c) => c.json(await readExperts(callOf(c), c.req.query())));
 
 app.post('/v1/chat/completions', async (c) => {
   const request = parseChatRequest(await readJson(c));

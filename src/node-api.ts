@@ -1,6 +1,7 @@
 /** HTTP with one node, as `huozi-gpu-backend/protocol` has it. Only here does the nodes' token meet a URL. */
 import type {
   CancelResponse,
+  ExpertTelemetry,
   GenerateRequest,
   NodeInfo,
   NodeUsage,
@@ -94,15 +95,23 @@ export async function cancel(
 
 /** What the node says of itself, or undefined when it does not. */
 export async function nodeInfo(node: NodeAddress): Promise<NodeInfo | undefined> {
+  const info = await look<NodeInfo>(node, '/v1/node');
+  return typeof info?.model === 'string' ? info : undefined;
+}
+
+/** Where its routers sent tokens, or undefined when it does not say. */
+export async function expertTelemetry(node: NodeAddress): Promise<ExpertTelemetry | undefined> {
+  const telemetry = await look<ExpertTelemetry>(node, '/v1/experts');
+  return Array.isArray(telemetry?.layers) ? telemetry : undefined;
+}
+
+async function look<T>(node: NodeAddress, path: string): Promise<T | undefined> {
   try {
     const signal = AbortSignal.timeout(infoDeadlineMs);
-    const response = await call(node, '/v1/node', { signal });
-    if (!response.ok) {
-      await response.body?.cancel();
-      return undefined;
-    }
-    const info = (await response.json()) as NodeInfo;
-    return typeof info.model === 'string' ? info : undefined;
+    const response = await call(node, path, { signal });
+    if (response.ok) return (await response.json()) as T;
+    await response.body?.cancel();
+    return undefined;
   } catch {
     return undefined;
   }

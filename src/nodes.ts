@@ -62,6 +62,11 @@ export async function knownNodes(call: Call, maxAgeMs = staleMs): Promise<KnownN
   return current.nodes;
 }
 
+/** Names a node to who needs not know where it is. */
+export function nodeId({ hash }: KnownNode): string {
+  return hash.toString(16).padStart(8, '0');
+}
+
 /** The nodes that serve `model`. Throws an EdgeError when there is none. */
 export async function nodesServing(call: Call, model: string): Promise<KnownNode[]> {
   const serve = (nodes: KnownNode[]) => nodes.filter((node) => node.info?.model === model);

@@ -216,6 +216,9 @@ export interface NodeInfo {
   kv_total: number;
   /** Decode steps since start: one `llama_decode` each. */
   steps: number;
+  /** Tokens of prompts evaluated in them, and of answers; a difference of two answers is a rate. */
+  prefill_tokens?: number;
+  decode_tokens?: number;
   experts: number;
   experts_used: number;
 }

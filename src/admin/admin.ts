@@ -1,12 +1,13 @@
 /** The admin API's routes. Who may come here: require-admin.ts. */
 import { Hono } from 'hono';
 import { type App, callOf, readJson } from '../app.ts';
+import { readAllExperts } from '../experts/experts.ts';
 import { show } from '../keys/key-record.ts';
 import { directory, keyObject } from '../keys/objects.ts';
-import { knownNodes } from '../nodes.ts';
 import { parseAdminUsageQuery } from '../usage/usage-query.ts';
 import { parseKeyChange, parseNewKey, parsePage, parseRotation } from './key-requests.ts';
 import { createKey, readKey, revokeKey, rotateKey, updateKey } from './keys.ts';
+import { shownNodes } from './nodes.ts';
 
 export const admin = new Hono<App>();
 
@@ -35,11 +36,6 @@ admin.get('/usage', async (c) => {
   return c.json({ object: 'usage', from: query.from, to: query.to, data });
 });
 
-/** What every node says of itself now. */
-admin.get('/nodes', async (c) => {
-  const nodes = await knownNodes(callOf(c), 0);
-  return c.json({
-    object: 'list',
-    data: nodes.map(({ url, up, info }) => ({ url, up, info: info ?? null })),
-  });
-});
+/** As of half a second ago at most. */
+admin.get('/nodes', async (c) => c.json(await shownNodes(callOf(c))));
+admin.get('/experts', async (c) => c.json(await readAllExperts(callOf(c), c.req.query())));

@@ -21,6 +21,8 @@ export function createKey(
 }
 
 const name = 'development';
+/** All that need not be named, and `telemetry`: whose machine it is may see everybody's experts. */
+const scopes = ['inference', 'models', 'usage', 'telemetry'];
 
 /** A fresh one each time, because the last one is stored nowhere; that one and all before it are revoked. */
 export async function developmentKey(url: string, adminToken: string): Promise<string> {
@@ -29,7 +31,7 @@ export async function developmentKey(url: string, adminToken: string): Promise<s
   for (const { id, revoked_at } of data) {
     if (revoked_at === null) await ask(`${url}/admin/keys/${id}`, adminToken, 'DELETE');
   }
-  return (await createKey(url, adminToken, { name })).key;
+  return (await createKey(url, adminToken, { name, scopes })).key;
 }
 
 async function ask<T>(url: string, adminToken: string, method: string, body?: object): Promise<T> {

@@ -2,8 +2,14 @@
 import type { KeyLimits } from '../limits/ledger.ts';
 
 /** What a key may be used for. */
-export const scopes = ['inference', 'models', 'usage', 'priority'] as const;
+export const scopes = ['inference', 'models', 'usage', 'priority', 'telemetry'] as const;
 export type Scope = (typeof scopes)[number];
+
+/**
+ * Scopes that have to be named: `priority` puts its holder before all others, `telemetry` shows what the traffic of
+ * all others does.
+ */
+const named: readonly Scope[] = ['priority', 'telemetry'];
 
 /** What an admin decides. */
 export interface KeySettings {
@@ -11,7 +17,7 @@ export interface KeySettings {
   limits: KeyLimits;
   /** Null: every model. */
   models: string[] | null;
-  /** Null: every scope but `priority`, which puts its holder before all others and so has to be named. */
+  /** Null: every scope but those that have to be named. */
   scopes: Scope[] | null;
   labels: Record<string, string>;
   /** Unix seconds; null: never. */
@@ -63,8 +69,9 @@ export function judge(
   if (!record || !opens(record, hash, now)) return { kind: 'invalid_key' };
   if (record.revoked_at !== null) return { kind: 'key_revoked' };
   if (record.expires_at !== null && record.expires_at * 1000 <= now) return { kind: 'key_expired' };
-  if (record.scopes ? !record.scopes.includes(scope) : scope === 'priority')
+  if (record.scopes ? !record.scopes.includes(scope) : named.includes(scope)) {
     return { kind: 'missing_scope', scope };
+  }
   if (model !== undefined && record.models && !record.models.includes(model)) {
     return { kind: 'model_not_allowed', model };
   }

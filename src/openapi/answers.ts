@@ -264,5 +264,46 @@ export const answers: Record<string, JsonSchema> = {
   NewKey: object({ ...key, key: string }),
   KeyList: page(ref('Key'), { has_more: boolean }),
   Beat: object({ nodes: integer, beat_every_ms: integer }),
-  NodeList: page(object({ url: string, up: boolean, info: orNull(mapOf(anything)) })),
+  NodeList: page(
+    object({
+      id: string,
+      url: string,
+      up: boolean,
+      sent: integer,
+      breaker: object({
+        state: oneOf('closed', 'open', 'half-open'),
+        failures: integer,
+        open_until: count,
+      }),
+      info: orNull(mapOf(anything)),
+    }),
+  ),
+  Experts: object({
+    object: only('experts'),
+    model: string,
+    asked_at: integer,
+    experts: integer,
+    experts_used: integer,
+    steps: integer,
+    steps_sampled: integer,
+    tokens_sampled: integer,
+    sampling_cost: number,
+    layers: listOf(
+      object({
+        tokens: integer,
+        counts: listOf(integer),
+        entropy: number,
+        imbalance: number,
+        co_activation: listOf(listOf(integer)),
+      }),
+    ),
+    nodes: listOf(
+      object({
+        id: string,
+        status: oneOf('counted', 'silent', 'unavailable', 'other_shape'),
+        mode: oneOf('sampled', 'off', 'unavailable', null),
+        since: count,
+      }),
+    ),
+  }),
 };

@@ -45,7 +45,7 @@ export const fieldNotes: Record<string, string> = {
   metadata: 'Kept with the response; 16 pairs at most. · 随回答保存,至多 16 对。',
   limits: 'Per key; a limit that is absent or null is none. · 每个密钥的限额,缺省为无限。',
   models: 'Absent or null: all. · 缺省为全部模型。',
-  scopes: 'Absent or null: all but priority. · 权限范围。',
+  scopes: 'Absent or null: all but priority and telemetry. · 缺省为除 priority 与 telemetry 外的全部权限。',
   expires_at: 'Unix seconds or ISO 8601. · Unix 秒或 ISO 8601。',
   overlap_seconds: 'So long the old key opens as well. · 旧密钥继续有效的秒数。',
   from: 'Unix seconds or ISO 8601. · Unix 秒或 ISO 8601。',

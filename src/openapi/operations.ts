@@ -3,6 +3,7 @@ import type * as z from 'zod/mini';
 import { keyChange, newKey, page, rotation } from '../admin/key-requests.ts';
 import { chatBody } from '../chat-request.ts';
 import { completionBody } from '../completion-request.ts';
+import { expertsQuery } from '../experts/experts.ts';
 import { beatBody } from '../fleet/beat.ts';
 import { itemsQuery, retrieval } from '../responses/item-query.ts';
 import { inputTokensBody, responseBody } from '../responses/response-request.ts';
@@ -98,6 +99,12 @@ export const operations: Record<string, Operation> = {
     query: owners,
     answer: 'UsageReport',
   },
+  'GET /v1/experts': {
+    summary: ['Which experts tokens went to, over all nodes', '各专家处理的 token(所有节点合计)'],
+    who: 'key',
+    query: expertsQuery,
+    answer: 'Experts',
+  },
   'POST /admin/keys': {
     summary: ['Make a key, which is shown this once', '创建密钥(仅显示一次)'],
     who: 'admin',
@@ -139,9 +146,15 @@ export const operations: Record<string, Operation> = {
     answer: 'UsageReport',
   },
   'GET /admin/nodes': {
-    summary: ['What every node says of itself', '各节点的自述'],
+    summary: ['What every node says of itself, and how it did', '各节点的自述与状态'],
     who: 'admin',
     answer: 'NodeList',
+  },
+  'GET /admin/experts': {
+    summary: ['The same as /v1/experts, for the admin', '与 /v1/experts 相同,供管理员使用'],
+    who: 'admin',
+    query: expertsQuery,
+    answer: 'Experts',
   },
   'POST /fleet/beat': {
     summary: ['A node announces itself', '节点自报'],

@@ -1,7 +1,7 @@
 /** From the nodes as they are known to the one that is asked next. */
 import type { Segment } from 'huozi-gpu-backend/protocol';
 import type { KnownNode } from '../nodes.ts';
-import { type Breaker, closed, failed, probing, stateOf, succeeded } from './breaker.ts';
+import { type Breaker, type BreakerState, closed, failed, probing, stateOf, succeeded } from './breaker.ts';
 import { type Asked, affinity, type Candidate } from './policy.ts';
 import { prefixKeys } from './prefix-keys.ts';
 
@@ -43,6 +43,19 @@ export function choose(
 export function report(url: string, isWell: boolean, now: number): void {
   if (isWell) breakers.set(url, succeeded());
   else breakers.set(url, failed(breakers.get(url) ?? closed, now, Math.random()));
+}
+
+/** As this isolate has it. */
+export function breakerOf(
+  url: string,
+  now: number,
+): { state: BreakerState; failures: number; open_until: number | null } {
+  const breaker = breakers.get(url) ?? closed;
+  return {
+    state: stateOf(breaker, now),
+    failures: breaker.failures,
+    open_until: breaker.openUntil === 0 ? null : Math.round(breaker.openUntil),
+  };
 }
 
 function preferred(nodes: readonly KnownNode[], asked: Asked): KnownNode {

@@ -11,6 +11,18 @@ let document: OpenApiDocument & { servers: { url: string }[] };
 beforeAll(async () => {
   node = await new ScriptedNode().start();
   node.script = answer('你好！');
+  const layer = {
+    tokens: 1,
+    counts: [1, 1],
+    entropy: 1,
+    imbalance: 1,
+    co_activation: [
+      [1, 1],
+      [1, 1],
+    ],
+  };
+  const sampled = { steps: 9, steps_sampled: 1, tokens_sampled: 1, sampling_cost: 0.01 };
+  node.experts = { mode: 'sampled', since: 1, experts: 2, experts_used: 2, ...sampled, layers: [layer] };
   edge = await startEdge([node]);
   document = await (await fetch(`${edge.url}/openapi.json`)).json();
 });
@@ -97,6 +109,7 @@ describe('answers are as the document says', () => {
     check('Key', (await edge.admin('DELETE', `/keys/${key.id}`)).body);
     check('UsageReport', (await edge.admin('GET', '/usage?group_by=key')).body);
     check('NodeList', (await edge.admin('GET', '/nodes')).body);
+    check('Experts', (await edge.admin('GET', '/experts?model=huozi')).body);
   });
 });
 

@@ -5,6 +5,7 @@
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import {
+  type ExpertTelemetry,
   type GenerateRequest,
   generateRequest,
   type NodeUsage,
@@ -36,6 +37,10 @@ export class ScriptedNode {
   tokenize: (prompt: Segment[]) => number[] | number = tokensOf;
   /** What DELETE tells; undefined: a 404. */
   usage: NodeUsage | undefined = { prompt_tokens: 7, completion_tokens: 3, reason: 'cancelled' };
+  /** What it tells of its experts; a number is a status. */
+  experts: ExpertTelemetry | number = 404;
+  /** How often it was asked for that. */
+  expertsAsked = 0;
   readonly #server = createServer((request, response) => {
     let body = '';
     request.setEncoding('utf8').on('data', (piece) => {
@@ -45,6 +50,7 @@ export class ScriptedNode {
       if (request.headers.authorization !== `Bearer ${this.token}`) response.writeHead(401).end();
       else if (request.url === '/v1/node')
         response.end(JSON.stringify({ model: 'huozi', context_length: 4096 }));
+      else if (request.url === '/v1/experts') this.#experts(response);
       else if (request.url === '/v1/tokenize') this.#tokenize(body, response);
       else if (request.method === 'DELETE') this.#cancel(request.url!, response);
       else this.#generate(body, request.headers, response);
@@ -70,6 +76,12 @@ export class ScriptedNode {
     this.cancelled.push(id);
     if (this.usage) response.end(JSON.stringify({ id, usage: this.usage }));
     else response.writeHead(404).end('{}');
+  }
+
+  #experts(response: ServerResponse): void {
+    this.expertsAsked++;
+    if (typeof this.experts === 'number') response.writeHead(this.experts).end('{}');
+    else response.end(JSON.stringify(this.experts));
   }
 
   #tokenize(body: string, response: ServerResponse): void {

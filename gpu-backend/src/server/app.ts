@@ -103,6 +103,8 @@ export function nodeInfo(node: NodeState): NodeInfo {
     kv_used: stats.kvUsed,
     kv_total: stats.kvTotal,
     steps: stats.steps,
+    prefill_tokens: stats.prefillTokens,
+    decode_tokens: stats.decodeTokens,
     experts: info.experts,
     experts_used: info.expertsUsed,
   };

@@ -275,6 +275,8 @@ test('GET /v1/node', async () => {
     kv_used: 0,
     kv_total: 400,
     steps: 0,
+    prefill_tokens: 0,
+    decode_tokens: 0,
     experts: 8,
     experts_used: 2,
   });

@@ -14,6 +14,6 @@ export function imbalance(counts: readonly number[]): number {
   return sum === 0 ? 1 : (Math.max(...counts) * counts.length) / sum;
 }
 
-export function total(counts: readonly number[]): number {
+function total(counts: readonly number[]): number {
   return counts.reduce((sum, count) => sum + count, 0);
 }

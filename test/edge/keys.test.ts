@@ -143,7 +143,16 @@ describe('the admin API refuses', () => {
 
 it('shows every node as it is now', async () => {
   const { body } = await edge.admin('GET', '/nodes');
-  expect(body.data).toEqual([{ url: node.url, up: true, info: expect.objectContaining({ model: 'huozi' }) }]);
+  expect(body.data).toEqual([
+    {
+      id: expect.stringMatching(/^[0-9a-f]{8}$/),
+      url: node.url,
+      up: true,
+      sent: expect.any(Number),
+      breaker: { state: 'closed', failures: 0, open_until: null },
+      info: expect.objectContaining({ model: 'huozi' }),
+    },
+  ]);
   expect(JSON.stringify(body)).not.toContain(node.token);
 });
 

@@ -25,6 +25,8 @@ export interface Env {
   RELAY?: string;
   /** Gets one data point an answer, where it is bound. */
   ANALYTICS?: Dataset;
+  /** The built playground, see playground.ts. */
+  ASSETS: { fetch(url: URL): Promise<Response> };
   KEYS: Objects<KeyApi>;
   KEY_DIRECTORY: Objects<DirectoryApi>;
   CONVERSATIONS: Objects<ConversationApi>;

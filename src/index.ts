@@ -19,6 +19,7 @@ import { hearBeat } from './fleet/beat.ts';
 import { authorise } from './keys/ask-key.ts';
 import { getModel, listModels } from './models.ts';
 import { openapi } from './openapi/openapi.ts';
+import { playground } from './playground.ts';
 import { requireKey } from './require-key.ts';
 import { responses } from './responses/responses.ts';
 import { ServerTiming } from './server-timing.ts';
@@ -60,6 +61,7 @@ app.use(
 
 app.get('/healthz', (c) => c.json({ status: 'ok' }));
 app.route('/', openapi);
+app.route('/', playground);
 
 const limitBody = bodyLimit({
   maxSize: maxBodyBytes,

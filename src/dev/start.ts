@@ -112,6 +112,7 @@ function introduce(url: string, key: string, adminToken: string): void {
 url   ${url}/v1
 key   ${key}
 admin ${adminToken}
+page  ${url}/#key=${key}
 
 curl -N ${url}/v1/chat/completions \\
   -H 'authorization: Bearer ${key}' -H 'content-type: application/json' \\

@@ -12,6 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { Miniflare } from 'miniflare';
 import { unstable_getMiniflareWorkerOptions } from 'wrangler';
+import { buildPlayground } from '../playground/build.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -33,7 +34,7 @@ export interface WorkerHost {
 
 /** Throws an error with code `ERR_ADDRESS_IN_USE` when `port` is taken. */
 export async function startWorker(options: WorkerHostOptions): Promise<WorkerHost> {
-  const script = await bundleWorker();
+  const [script] = await Promise.all([bundleWorker(), buildPlayground()]);
   const { workerOptions } = unstable_getMiniflareWorkerOptions(join(root, 'wrangler.toml'), undefined, {
     // Secrets come in `bindings` alone: what stands in somebody's .dev.vars is no business of a test. With an
     // empty list wrangler would read that file and say so; so it gets one that does not exist. The option
@@ -48,7 +49,7 @@ export async function startWorker(options: WorkerHostOptions): Promise<WorkerHos
     name: 'edge',
     modules: [{ type: 'ESModule', path: 'index.mjs', contents: script }],
     bindings: { ...workerOptions.bindings, ...options.bindings },
-    unsafeDirectSockets: [{ host: '127.0.0.1', port: options.port }],
+    unsafeDirectSockets: [{ host: '127.0.0.1', port: options.port, entrypoint: 'direct' }],
     defaultPersistRoot: options.stateDirectory ?? temporary,
     cf: false,
     handleRuntimeStdio: (stdout: Readable, stderr: Readable) => {
@@ -63,7 +64,7 @@ export async function startWorker(options: WorkerHostOptions): Promise<WorkerHos
   };
   try {
     await miniflare.ready;
-    const url = await miniflare.unsafeGetDirectURL();
+    const url = await miniflare.unsafeGetDirectURL('edge', 'direct');
     return { url: url.origin, stop };
   } catch (error) {
     await stop().catch(() => undefined);
@@ -73,7 +74,13 @@ export async function startWorker(options: WorkerHostOptions): Promise<WorkerHos
 
 async function bundleWorker(): Promise<string> {
   const result = await build({
-    entryPoints: [join(root, 'src/index.ts')],
+    // Miniflare leads the default entrypoint of a worker with assets through two workers of its own, which Cloudflare
+    // does not have in this place and every token would pass.
+    stdin: {
+      contents:
+        "export * from './src/index.ts'; export { default, default as direct } from './src/index.ts';",
+      resolveDir: root,
+    },
     bundle: true,
     format: 'esm',
     target: 'es2022',

@@ -14,8 +14,12 @@ it(`is at most ${largestKiB} KiB gzipped`, () => {
   const folder = mkdtempSync(join(tmpdir(), 'huozi-deploy-'));
   try {
     const configuration = readFileSync(join(root, 'wrangler.toml'), 'utf8');
-    const main = JSON.stringify(join(root, 'src/index.ts'));
-    writeFileSync(join(folder, 'wrangler.toml'), configuration.replace('"src/index.ts"', main));
+    const at = (path: string) => JSON.stringify(join(root, path));
+    const moved = configuration
+      .replace('"src/index.ts"', at('src/index.ts'))
+      .replace('"dist/playground"', at('dist/playground'))
+      .replace('[build]', `[build]\ncwd = ${at('.')}`);
+    writeFileSync(join(folder, 'wrangler.toml'), moved);
     const wrangler = join(root, 'node_modules/.bin/wrangler');
     const ran = spawnSync(wrangler, ['deploy', '--dry-run', '--outdir', 'out'], {
       cwd: folder,

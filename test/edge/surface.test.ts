@@ -207,7 +207,7 @@ describe('requests that are refused where they enter', () => {
       status: 404,
       code: 'unknown_url',
     });
-    expect(await errorOf(await get('/'))).toMatchObject({ status: 404, code: 'unknown_url' });
+    expect(await errorOf(await get('/nowhere'))).toMatchObject({ status: 404, code: 'unknown_url' });
   });
 
   it('by the name of the field', async () => {

@@ -101,7 +101,9 @@ it.each([
   '/%2f%2fevil.example',
   '/v1/models/',
   '/v1//evil.example',
-  '/?url=https://evil.example',
+  '/assets/%2e%2e/index.html',
+  '/assets/nowhere.js',
+  '/index.html',
 ])('nothing redirects: %s', async (path) => {
   const response = await fetch(edge.url + path, {
     redirect: 'manual',

@@ -1,0 +1,2 @@
+/** What esbuild takes beside TypeScript. */
+declare module '*.css';

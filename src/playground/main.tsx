@@ -1,0 +1,10 @@
+import { effect } from '@preact/signals';
+import { render } from 'preact';
+import { language } from './language.ts';
+import { Shell } from './shell.tsx';
+import './style.css';
+
+effect(() => {
+  document.documentElement.lang = language.value === 'zh' ? 'zh-CN' : 'en';
+});
+render(<Shell />, document.body);

@@ -17,6 +17,10 @@ export interface Env {
   LEASE_SECONDS?: string;
   /** So long an answer whose node was lost waits for another that goes on with it. 8 by default; 0: asks the others once. */
   MIGRATION_SECONDS?: string;
+  /** So long a node may take to accept or refuse a request, before it is asked elsewhere. 4 by default. */
+  ACCEPT_SECONDS?: string;
+  /** So long an answer may say nothing, not even the ping of every 2 s, before it goes on elsewhere. 5 by default, twice that at most. */
+  SILENCE_SECONDS?: string;
   /** Comma-separated origins whose pages may call the edge from a browser. None by default. */
   ALLOWED_ORIGINS?: string;
   /** So long an answer may take, from its request. 900 by default. */

@@ -2,7 +2,9 @@ import { describe, expect, it } from 'vitest';
 import {
   closesStream,
   codeOf,
+  endEvents,
   failureAt,
+  firstEvent,
   isPing,
   readIds,
   readLastWrite,
@@ -113,4 +115,44 @@ describe('readIds', () => {
     readIds(bytes(text), ids);
     expect(ids).toEqual(expected);
   });
+});
+
+describe('what no node writes', () => {
+  const good = 'id: 1\n: ids 7\ndata: {"x":1}\n\n';
+  it.each([
+    'garbage\n\n',
+    '<html>\n\n</html>\n\n',
+    'data: {"x":\n\n',
+    'data: [DO\n\n',
+    'data: x}\n\n',
+    'data:\n\n',
+    'event: x\ndata: {}\n\n',
+    'id: 2\n: ids 8\ndata: {"x"\n\n',
+  ])('%j is found, with its ids and those after it not told', (bad) => {
+    const ids: number[] = [];
+    expect(readIds(bytes(good + bad + good), ids)).toBe(good.length);
+    expect(ids).toEqual([7]);
+    expect(readIds(bytes(bad), ids)).toBe(0);
+    expect(ids).toEqual([7]);
+  });
+
+  it.each([good, ': ping\n\n', `${good}${good}`, ': usage {}\ndata: [DONE]\n\n', '\n\n'])(
+    '%j is none of it',
+    (events) => {
+      expect(readIds(bytes(events), [])).toBe(events.length);
+    },
+  );
+});
+
+it('endEvents knows a finish and a usage from text that speaks of them', () => {
+  const text = JSON.stringify('"finish_reason":"stop" "choices":[],"usage":{');
+  const event = (rest: string) => bytes(`id: 1\ndata: {"choices":[{"delta":{"content":${text}},${rest}}\n\n`);
+  expect(endEvents(event('"finish_reason":null}],"usage":null'))).toBe(0);
+  expect(endEvents(event('"finish_reason":"stop"}],"usage":null'))).toBe(1);
+  expect(endEvents(bytes('data: {"choices":[],"usage":{"prompt_tokens":1}}\n\n'))).toBe(2);
+});
+
+it('firstEvent ends after the first blank line', () => {
+  expect(firstEvent(bytes('id: 1\ndata: {}\n\ndata: [DONE]\n\n'))).toBe('id: 1\ndata: {}\n\n'.length);
+  expect(firstEvent(bytes(': ping\n\n'))).toBe(8);
 });

@@ -10,10 +10,16 @@ const lf = 0x0a;
 const colon = 0x3a;
 const comma = 0x2c;
 const zero = 0x30;
+const openBrace = 0x7b;
 const brace = 0x7d;
-const idsMark = new TextEncoder().encode(': ids ');
+const openBracket = 0x5b;
+const bracket = 0x5d;
+const encoder = new TextEncoder();
+const idsMark = encoder.encode(': ids ');
+const idMark = encoder.encode('id: ');
+const dataMark = encoder.encode('data: ');
 const decoder = new TextDecoder();
-const done = new TextEncoder().encode('data: [DONE]\n\n');
+const done = encoder.encode('data: [DONE]\n\n');
 const pingLength = ': ping\n\n'.length;
 
 /** Where the last whole event ends: just after its blank line, or 0. */
@@ -60,20 +66,43 @@ export function join(first: Uint8Array, second: Uint8Array): Uint8Array {
 
 /**
  * Reads what another node needs to go on, without parsing an event: a search for line ends, and the numbers of the
- * `: ids` lines.
+ * `: ids` lines. And sees by the ends of each line whether a node wrote it, or something on the way here.
  * @param events whole ones
  * @param ids gets the token ids that they tell
+ * @returns where the first event begins that no node wrote, whose ids and those after it are not told: the length,
+ *   if there is none
  */
-export function readIds(events: Uint8Array, ids: number[]): void {
+export function readIds(events: Uint8Array, ids: number[]): number {
   let line = 0;
+  let event = 0;
+  let told = ids.length;
   for (let eol = events.indexOf(lf); eol >= 0; eol = events.indexOf(lf, line)) {
-    if (events[line] === colon && isIds(events, line)) readNumbers(events, line + idsMark.length, eol, ids);
+    if (eol === line) {
+      event = eol + 1;
+      told = ids.length;
+    } else if (events[line] === colon) {
+      if (isMark(events, line, idsMark)) readNumbers(events, line + idsMark.length, eol, ids);
+    } else if (!isNodesLine(events, line, eol)) {
+      ids.length = told;
+      return event;
+    }
     line = eol + 1;
   }
+  return events.length;
 }
 
-function isIds(bytes: Uint8Array, at: number): boolean {
-  for (let i = 1; i < idsMark.length; i++) if (bytes[at + i] !== idsMark[i]) return false;
+/** `id: 17`, `data: {…}`, `data: [DONE]` */
+function isNodesLine(bytes: Uint8Array, at: number, end: number): boolean {
+  if (isMark(bytes, at, idMark)) return true;
+  if (!isMark(bytes, at, dataMark)) return false;
+  const first = bytes[at + dataMark.length];
+  return (
+    (first === openBrace && bytes[end - 1] === brace) || (first === openBracket && bytes[end - 1] === bracket)
+  );
+}
+
+function isMark(bytes: Uint8Array, at: number, mark: Uint8Array): boolean {
+  for (let i = 0; i < mark.length; i++) if (bytes[at + i] !== mark[i]) return false;
   return true;
 }
 
@@ -90,6 +119,21 @@ function readNumbers(bytes: Uint8Array, start: number, end: number, numbers: num
     }
   }
   numbers.push(number);
+}
+
+/** How many events of an answer's end are the last of these whole events: 0; 1: its finish; 2: its usage as well. */
+export function endEvents(bytes: Uint8Array): 0 | 1 | 2 {
+  // What was said cannot look like it: its quotes are escaped.
+  const events = decoder.decode(bytes);
+  if (events.includes('"choices":[],"usage":{')) return 2;
+  return events.includes('"finish_reason":"') ? 1 : 0;
+}
+
+/** Where the first event of whole events ends. */
+export function firstEvent(bytes: Uint8Array): number {
+  let line = 0;
+  for (let eol = bytes.indexOf(lf); eol > line; eol = bytes.indexOf(lf, line)) line = eol + 1;
+  return line + 1;
 }
 
 interface LastWrite {

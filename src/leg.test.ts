@@ -6,7 +6,7 @@ import { Leg } from './leg.ts';
 const node = { url: 'http://node', token: 'token' };
 const encoder = new TextEncoder();
 
-function legOf(quietMs?: number) {
+function legOf(silenceMs = 5_000) {
   const abort = new AbortController();
   let controller!: ReadableStreamDefaultController<Uint8Array>;
   const body = new ReadableStream<Uint8Array>({
@@ -16,7 +16,7 @@ function legOf(quietMs?: number) {
   });
   // As `fetch` does when its signal aborts.
   abort.signal.addEventListener('abort', () => controller.error(new DOMException('aborted', 'AbortError')));
-  const leg = new Leg(node, 'chatcmpl-1', body, abort, [], quietMs);
+  const leg = new Leg(node, 'chatcmpl-1', body, abort, silenceMs);
   return { leg, abort, send: (text: string) => controller.enqueue(encoder.encode(text)), controller };
 }
 
@@ -70,7 +70,7 @@ describe('a leg', () => {
   it('is not lost while a slow client holds things up', async () => {
     vi.useFakeTimers();
     const { leg, abort, send } = legOf(1_000);
-    send('data: 1\n\n');
+    send('data: {"t":1}\n\n');
     await leg.read();
     await vi.advanceTimersByTimeAsync(60_000);
     expect(abort.signal.aborted).toBe(false);

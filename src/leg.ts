@@ -7,7 +7,9 @@ import { nodesProblem, type Problem } from './errors.ts';
 import {
   closesStream,
   codeOf,
+  endEvents,
   failureAt,
+  firstEvent,
   isPing,
   join,
   readIds,
@@ -19,12 +21,11 @@ import { cancel, type NodeAddress } from './node-api.ts';
 /**
  * - done: `[DONE]` came
  * - failed: the node wrote an error event, which stays here: `problem` is what a client may know of it
- * - lost: the bytes stopped (reset, cut body, clean end without `[DONE]`, silence), which looks alike from here
+ * - lost: the bytes stopped (reset, cut body, clean end without `[DONE]`, silence), which looks alike from here, or
+ *   are not a node's
  */
 export type LegEnd = 'done' | 'failed' | 'lost';
 
-/** A node pings every 2 s, so one that says nothing for so long hangs or is gone. */
-const silenceMs = 5_000;
 /** No event is near as long: what comes without a blank line for so many bytes is no event stream. */
 const longestEvent = 1024 * 1024;
 
@@ -33,6 +34,8 @@ export class Leg {
   /** Token ids of the answer so far, of earlier legs too. */
   readonly ids: number[];
   readonly #id: string;
+  readonly #endTold: number;
+  #toSkip: number;
   readonly #body: ReadableStream<Uint8Array>;
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   readonly #abort: AbortController;
@@ -53,18 +56,23 @@ export class Leg {
 
   /**
    * @param abort ends the fetch that `body` comes from
+   * @param silenceMs a node pings every 2 s, so one that says nothing whole for so long hangs or is gone
    * @param ids of the legs before; gets those of this one
+   * @param endTold how many events of the answer's end the legs before have told. They are not told again.
    */
   constructor(
     node: NodeAddress,
     id: string,
     body: ReadableStream<Uint8Array>,
     abort: AbortController,
+    silenceMs: number,
     ids: number[] = [],
-    quietMs = silenceMs,
+    endTold = 0,
   ) {
     this.node = node;
     this.ids = ids;
+    this.#endTold = endTold;
+    this.#toSkip = endTold;
     this.#id = id;
     this.#body = body;
     this.#reader = body.getReader();
@@ -72,11 +80,13 @@ export class Leg {
     this.#silence = setInterval(() => {
       if (this.#waiting && !this.#heard) abort.abort();
       this.#heard = false;
-    }, quietMs);
+    }, silenceMs);
   }
 
   /** The next whole events, one or more; undefined at the end. Never rejects. */
   async read(): Promise<Uint8Array | undefined> {
+    // Bytes alone are not heard: a node may let them trickle for ever, and never end an event.
+    this.#heard = true;
     while (!this.#end) {
       const events = this.#take(await this.#next());
       if (events) return events;
@@ -115,6 +125,11 @@ export class Leg {
     return this.#last === undefined || readLastWrite(this.#last).position === this.ids.length;
   }
 
+  /** How many events of the answer's end are told: 1 is its finish, 2 its usage too. Then only `[DONE]` is missing. */
+  get endTold(): number {
+    return Math.max(this.#endTold, this.#last === undefined ? 0 : endEvents(this.#last));
+  }
+
   /** The client has left: stops the node, whose sequence is free at the next step. */
   cancel(): void {
     if (this.#end === 'done') return;
@@ -142,7 +157,6 @@ export class Leg {
   }
 
   async #next(): Promise<Uint8Array | undefined> {
-    this.#heard = true;
     this.#waiting = true;
     try {
       const { value } = await this.#reader.read();
@@ -167,19 +181,26 @@ export class Leg {
       this.#close('lost');
     }
     if (end === 0) return undefined;
-    const events = end === all.length ? all : all.subarray(0, end);
-    if (isPing(events)) return events;
+    const whole = end === all.length ? all : all.subarray(0, end);
+    if (isPing(whole)) return whole;
+    const wellFormed = readIds(whole, this.ids);
+    const events = wellFormed === whole.length ? whole : whole.subarray(0, wellFormed);
     const failure = failureAt(events);
     if (failure >= 0) {
       this.#failure = events.subarray(failure);
       this.#problem = nodesProblem(codeOf(this.#failure));
       this.#close('failed');
-      if (failure === 0) return undefined;
     } else if (closesStream(events)) {
       this.#close('done');
+    } else if (events !== whole) {
+      // What stands between the edge and the node has put in something of its own.
+      this.#problem = { kind: 'upstream_error' };
+      this.abandon();
+      this.#close('lost');
     }
-    const shown = failure < 0 ? events : events.subarray(0, failure);
-    readIds(shown, this.ids);
+    let shown = failure < 0 ? events : events.subarray(0, failure);
+    for (; this.#toSkip > 0 && shown.length > 0; this.#toSkip--) shown = shown.subarray(firstEvent(shown));
+    if (shown.length === 0) return undefined;
     this.#last = shown;
     return shown;
   }

@@ -13,7 +13,8 @@ import { askedOf, choose, report } from './routing/choose.ts';
 import type { Asked } from './routing/policy.ts';
 
 /** A node accepts or refuses at once; queueing comes after its headers. One that does neither hangs. */
-const acceptDeadlineMs = 4_000;
+const defaultAcceptSeconds = 4;
+const defaultSilenceSeconds = 5;
 
 /** What the client calls its parts of the request. */
 export interface ClientFields {
@@ -21,7 +22,7 @@ export interface ClientFields {
   /** Undefined where it asked for no form of the answer. */
   format: string | undefined;
 }
-/** Between two rounds of asking all nodes. The sum is bounded by MIGRATION_SECONDS. */
+/** Between two rounds of asking all nodes. None begins later than MIGRATION_SECONDS after the first. */
 const migrationWaitsMs = [0, 250, 500, 1_000, 2_000, 4_000];
 const defaultMigrationSeconds = 8;
 /** Legs of one answer that may end without one token: an answer that kills nodes must not go round. */
@@ -37,9 +38,13 @@ export class Route {
   readonly #nodes: () => Promise<readonly KnownNode[]>;
   /** Token ids of the answer so far. Legs add to it. */
   readonly #ids: number[] = [];
+  readonly #acceptMs: number;
+  readonly #silenceMs: number;
   #legs = 0;
   #fruitless = 0;
   #idsBefore = 0;
+  /** See Leg. */
+  #endTold = 0;
   #cancelled: Promise<NodeUsage | undefined> | undefined;
 
   /**
@@ -59,6 +64,8 @@ export class Route {
     this.#request = request;
     this.#fields = fields;
     this.#asked = askedOf(request.tenant ?? '', request.prompt);
+    this.#acceptMs = 1_000 * (Number(call.env.ACCEPT_SECONDS) || defaultAcceptSeconds);
+    this.#silenceMs = 1_000 * (Number(call.env.SILENCE_SECONDS) || defaultSilenceSeconds);
   }
 
   /** The first leg. Throws an EdgeError when no node takes the request. */
@@ -75,6 +82,7 @@ export class Route {
     report(lost.node.url, false, Date.now());
     this.#fruitless = this.#ids.length > this.#idsBefore ? 0 : this.#fruitless + 1;
     if (this.#fruitless >= fruitlessLegs || this.#legs >= mostLegs || !this.#canGoOn(lost)) return undefined;
+    this.#endTold = lost.endTold;
     log('migration', {
       request_id: this.#call.requestId,
       trace_id: this.#call.trace.traceId,
@@ -89,11 +97,11 @@ export class Route {
 
   /** Asks every node, and again a moment later, as long as it is nobody's refusal but only that nobody answered. */
   async #inRounds(excluded: (wait: number) => Set<string>): Promise<Leg> {
-    let left = 1_000 * Number(this.#call.env.MIGRATION_SECONDS ?? defaultMigrationSeconds);
+    // By the clock and not by the waits alone: nodes that hang take their time to be given up.
+    const until = Date.now() + 1_000 * Number(this.#call.env.MIGRATION_SECONDS ?? defaultMigrationSeconds);
     let refusal: unknown;
     for (const wait of migrationWaitsMs) {
-      left -= wait;
-      if (left < 0) break;
+      if (wait > 0 && Date.now() + wait > until) break;
       if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
       if (this.#left.aborted) throw new EdgeError(whyStopped(this.#left));
       try {
@@ -168,7 +176,7 @@ export class Route {
     };
     if (this.#left.aborted) throw new EdgeError(whyStopped(this.#left));
     this.#left.addEventListener('abort', leave);
-    const deadline = setTimeout(() => abort.abort(), acceptDeadlineMs);
+    const deadline = setTimeout(() => abort.abort(), this.#acceptMs);
     try {
       const response = await generate(node, body, this.#call, abort.signal);
       if (!isEventStream(response)) {
@@ -177,7 +185,7 @@ export class Route {
         return refusal;
       }
       report(node.url, true, Date.now());
-      leg = new Leg(node, id, response.body, abort, this.#ids);
+      leg = new Leg(node, id, response.body, abort, this.#silenceMs, this.#ids, this.#endTold);
       return leg;
     } catch (error) {
       if (error instanceof EdgeError) throw error;

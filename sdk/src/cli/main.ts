@@ -8,6 +8,7 @@ const usage = `huozi: chat with a Huozi Edge from a terminal
   huozi chat                        a conversation (/help inside)
   huozi ask "…"                     one answer; what is piped in is added to the question
   huozi batch IN.jsonl OUT.jsonl    OpenAI batch lines, several at once; run again, it goes on
+  huozi eval SUITE --data PATH      benchmarks, with the protocol of the published figures
   huozi keys create|list|show|update|rotate|revoke
   huozi nodes                       the nodes behind the edge
   huozi usage                       tokens by key, model and hour
@@ -27,6 +28,7 @@ const commands: Record<string, () => Promise<{ run(args: string[]): Promise<numb
   chat: () => import('./chat.ts'),
   ask: () => import('./ask.ts'),
   batch: () => import('./batch.ts'),
+  eval: () => import('./eval.ts'),
   keys: () => import('./keys.ts'),
   nodes: () => import('./nodes.ts'),
   usage: () => import('./usage.ts'),

@@ -33,6 +33,7 @@ export const gsm8k: Suite = {
   average: 'items',
   async load({ data, shots }) {
     const needed = { question: 'string', answer: 'string' } as const;
+    const questions = await jsonLines<Line>(data, 'test.jsonl', needed);
     const folder = (await stat(data).catch(() => undefined))?.isDirectory() ? data : dirname(data);
     const examples = shots
       ? (await jsonLines<Line>(join(folder, 'train.jsonl'), [], needed)).slice(0, shots)
@@ -42,7 +43,7 @@ export const gsm8k: Suite = {
       { role: 'user' as const, content: question },
       { role: 'assistant' as const, content: readable(answer) },
     ]);
-    return (await jsonLines<Line>(data, 'test.jsonl', needed)).map(({ question, answer }, at) => {
+    return questions.map(({ question, answer }, at) => {
       const key = numberIn(answer);
       if (key === undefined) throw new UsageError(`${data}: line ${at + 1}: no number after ####`);
       return { id: `${at}`, group: 'all', messages: [...before, { role: 'user', content: question }], key };

@@ -11,7 +11,7 @@ export interface ChoiceQuestion {
 
 const letters = 'ABCDEFG';
 
-export function choiceText({ question, options }: ChoiceQuestion, ask: string): string {
+function choiceText({ question, options }: ChoiceQuestion, ask: string): string {
   return [question.trim(), ...options.map((option, at) => `${letters[at]}. ${option.trim()}`), ask].join(
     '\n',
   );

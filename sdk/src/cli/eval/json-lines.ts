@@ -34,7 +34,7 @@ export async function jsonLines<Line>(
   return lines;
 }
 
-export async function fileAt(path: string, names: readonly string[]): Promise<string> {
+async function fileAt(path: string, names: readonly string[]): Promise<string> {
   const found = await stat(path).catch(() => undefined);
   if (found?.isFile()) return path;
   if (found?.isDirectory()) {

@@ -1,7 +1,157 @@
-import { strings } from '../../language.ts';
+/** Where the routers send tokens: of everybody's, as the nodes count them, and of one answer, token by token. */
+import { signal } from '@preact/signals';
+import { useEffect, useState } from 'preact/hooks';
+import { huozi, problemOf } from '../../api.ts';
+import { number } from '../../language.ts';
+import { usePoll } from '../../poll.ts';
+import { adminToken, key } from '../../secrets.ts';
+import { AnswerRoutes, chosenRoute } from './answer-routes.tsx';
+import { allOf } from './change.ts';
+import { HeatMap, Legend, Together } from './heat-map.tsx';
+import { arrived, latest, look, problem, recent, shapeOf } from './watch.ts';
+import { t } from './words.ts';
+import './experts.css';
 
-const t = strings({ zh: { soon: '即将到来。' }, en: { soon: 'Not built yet.' } });
+const pollMs = 1_000;
+
+const models = signal<readonly string[]>([]);
+const chosenModel = signal('');
+const span = signal<'total' | 'recent'>('total');
 
 export function Experts() {
-  return <p class="empty">{t('soon')}</p>;
+  const [layer, setLayer] = useState(0);
+  const model = chosenModel.value || models.value[0] || '';
+  useEffect(() => {
+    huozi.models.list().then(
+      ({ data }) => {
+        models.value = data.map(({ id }) => id);
+      },
+      (error: unknown) => {
+        problem.value = problemOf(error);
+      },
+    );
+  }, [key.value.value]);
+  usePoll(async (abort) => model !== '' && look(model, abort), pollMs, [
+    model,
+    key.value.value,
+    adminToken.value.value,
+  ]);
+
+  const body = latest.value?.model === model ? latest.value : undefined;
+  const shape = body && body.layers.length > 0 ? shapeOf(body) : undefined;
+  const isRecent = span.value === 'recent';
+  const layers = !body ? [] : isRecent ? (recent.value?.layers ?? []) : allOf(body);
+  const use = layers[Math.min(layer, layers.length - 1)];
+  return (
+    <div class="page experts">
+      <header class="page-head">
+        <h2>{t('title')}</h2>
+        <p class="hint">{t('intro')}</p>
+      </header>
+      <Status model={model} />
+      <div class="columns">
+        <div class="column">
+          <AnswerRoutes model={model} shape={shape} />
+        </div>
+        <section class="card map" aria-label={t('map')}>
+          <div class="row">
+            <Span />
+            <Legend />
+          </div>
+          {body && <Counted />}
+          {shape && layers.length > 0 && (
+            // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard
+            <div class="scroll" tabIndex={0} role="region" aria-label={t('map')}>
+              <HeatMap
+                layers={layers}
+                shape={shape}
+                route={chosenRoute(shape)}
+                chosenLayer={layer}
+                onLayer={setLayer}
+              />
+            </div>
+          )}
+          {shape && isRecent && !recent.value && <p class="hint">{t('quiet')}</p>}
+          {!body && !problem.value && <p class="hint">{t('loading')}</p>}
+        </section>
+        {shape && use && (
+          <section class="card">
+            {/* biome-ignore lint/a11y/noNoninteractiveTabindex: as above */}
+            <div class="scroll" tabIndex={0} role="region" aria-label={t('together', { layer })}>
+              <Together use={use} shape={shape} layer={Math.min(layer, layers.length - 1)} />
+            </div>
+          </section>
+        )}
+      </div>
+    </div>
+  );
+}
+
+function Status({ model }: { model: string }) {
+  const fault = problem.value;
+  const isScope = fault?.code === 'missing_scope';
+  return (
+    <>
+      {models.value.length > 1 && (
+        <label class="field model">
+          <span>{t('model')}</span>
+          <select
+            value={model}
+            onChange={({ currentTarget }) => {
+              chosenModel.value = currentTarget.value;
+            }}
+          >
+            {models.value.map((id) => (
+              <option key={id}>{id}</option>
+            ))}
+          </select>
+        </label>
+      )}
+      {fault && (
+        <p class="problem" role="status">
+          {isScope ? t('needsScope') : fault.message}
+        </p>
+      )}
+    </>
+  );
+}
+
+function Span() {
+  const seconds = number(Math.max(1, recent.value?.seconds ?? 10));
+  return (
+    <fieldset class="choices">
+      <legend class="hidden">{t('window')}</legend>
+      {(['total', 'recent'] as const).map((one) => (
+        <label key={one}>
+          <input
+            type="radio"
+            name="span"
+            checked={span.value === one}
+            onChange={() => {
+              span.value = one;
+            }}
+          />
+          <span>{t(one, { seconds })}</span>
+        </label>
+      ))}
+    </fieldset>
+  );
+}
+
+function Counted() {
+  const { tokens_sampled, steps, steps_sampled, sampling_cost, nodes } = latest.value!;
+  const silent = nodes.filter(({ status }) => status !== 'counted').map(({ id, status }) => `${id} (${status})`);
+  const cost = number(sampling_cost * 100, 1);
+  const isBlind = nodes.every(({ status }) => status === 'unavailable');
+  return (
+    <p class="hint counted">
+      <strong>{t('tokens', { count: number(tokens_sampled) })}</strong>{' '}
+      <span class={arrived.value > 0 ? 'fresh' : undefined}>{t('arrived', { count: number(arrived.value) })}</span>
+      {' · '}
+      {t('sampled', { sampled: number(steps_sampled), steps: number(steps), cost })}
+      {silent.length > 0 && <> · {t('silent', { nodes: silent.join(', ') })}</>}
+      {isBlind && <> {t('unavailable')}</>}
+      {tokens_sampled === 0 && !isBlind && <> {t('nothing')}</>}
+    </p>
+  );
 }

@@ -1,7 +1,57 @@
-import { strings } from '../../language.ts';
-
-const t = strings({ zh: { soon: '即将到来。' }, en: { soon: 'Not built yet.' } });
+/** The fleet for who runs it. Nothing here is stored: charts begin when the page is opened. */
+import { useEffect } from 'preact/hooks';
+import { usePoll } from '../../poll.ts';
+import { adminToken } from '../../secrets.ts';
+import { forget, lookAtNodes, lookAtSpeed, nodesEveryMs, problem, speedEveryMs } from './live.ts';
+import { LiveCharts } from './live-charts.tsx';
+import { Login } from './login.tsx';
+import { NodesTable } from './nodes-table.tsx';
+import { Usage } from './usage.tsx';
+import { t } from './words.ts';
+import './operator.css';
 
 export function Operator() {
-  return <p class="empty">{t('soon')}</p>;
+  const token = adminToken.value.value;
+  const isWrong = problem.value?.isKey ?? false;
+  useEffect(() => {
+    if (isWrong) adminToken.set('', false);
+  }, [isWrong]);
+  return (
+    <div class="page operator">
+      {token === '' || isWrong ? <Login key={token} wasWrong={isWrong} /> : <Fleet key={token} />}
+    </div>
+  );
+}
+
+function Fleet() {
+  usePoll(lookAtNodes, nodesEveryMs, []);
+  usePoll(lookAtSpeed, speedEveryMs, []);
+  return (
+    <>
+      <header class="page-head row">
+        <h2>{t('title')}</h2>
+        <button
+          type="button"
+          class="quiet"
+          onClick={() => {
+            adminToken.set('', false);
+            forget();
+          }}
+        >
+          {t('logout')}
+        </button>
+      </header>
+      {problem.value && (
+        <p class="problem" role="status">
+          {problem.value.message}
+        </p>
+      )}
+      <section class="card" aria-labelledby="nodes-title">
+        <h3 id="nodes-title">{t('nodes')}</h3>
+        <NodesTable />
+      </section>
+      <LiveCharts />
+      <Usage />
+    </>
+  );
 }

@@ -1,0 +1,39 @@
+/** Answers whose tokens told which experts they went through: of this tab alone, the last few. */
+import { signal } from '@preact/signals';
+import { oneOf, stored } from '../../stored.ts';
+import { decodeRoutes, type Piece } from './decode-routes.ts';
+
+export interface RoutedAnswer {
+  /** Of the chat completion. */
+  id: string;
+  question: string;
+  pieces: readonly Piece[];
+}
+
+/** What is read of a streamed chunk. */
+interface Chunk {
+  id: string;
+  choices: readonly { index: number; delta: { content?: string | null } }[];
+  routed_experts?: string;
+}
+
+const kept = 8;
+
+/** Whether the chat's requests ask for routes. Looking costs the node's steps some time, so it is off by default. */
+export const isRouting = stored('huozi.routes', false, oneOf(true, false));
+
+/** Newest first. */
+export const routedAnswers = signal<readonly RoutedAnswer[]>([]);
+
+/** Takes every chunk of a stream that was asked for with `return_routed_experts`; others pass. */
+export function recordRoutes(question: string, { id, choices, routed_experts }: Chunk): void {
+  const routes = routed_experts === undefined ? undefined : decodeRoutes(routed_experts);
+  const [choice] = choices;
+  if (!routes || !choice || choice.index !== 0) return;
+  const piece: Piece = { text: choice.delta.content ?? '', routes };
+  const known = routedAnswers.peek();
+  const answer = known.find((one) => one.id === id);
+  routedAnswers.value = answer
+    ? known.map((one) => (one === answer ? { ...one, pieces: [...one.pieces, piece] } : one))
+    : [{ id, question, pieces: [piece] }, ...known].slice(0, kept);
+}

@@ -67,6 +67,8 @@ export interface SamplingParams {
   stop_token_ids?: number[] | undefined;
   /** Go on past the end-of-sequence token. (Huozi) */
   ignore_eos?: boolean | undefined;
+  /** Each chunk, or the body, then tells in `routed_experts` which experts its tokens went through. (Huozi) */
+  return_routed_experts?: boolean | undefined;
   max_tokens?: number | null | undefined;
   n?: number | null | undefined;
   user?: string | undefined;
@@ -157,6 +159,8 @@ export interface ChatCompletion {
   }[];
   usage?: CompletionUsage;
   system_fingerprint?: string | null;
+  /** As in the chunks of a stream, of all tokens. (Huozi) */
+  routed_experts?: string;
 }
 
 /** What a chunk adds to a message; a tool call says its id and name once and its arguments in pieces. */
@@ -192,4 +196,6 @@ export interface ChatCompletionChunk {
   }[];
   usage?: CompletionUsage | null;
   system_fingerprint?: string | null;
+  /** With `return_routed_experts`: base64 of uint8 [tokens][layers][experts used]. (Huozi) */
+  routed_experts?: string;
 }

@@ -4,6 +4,7 @@
  */
 import { useState } from 'preact/hooks';
 import { strings } from '../language.ts';
+import { Scroll } from '../scroll.tsx';
 import { ticks } from './ticks.ts';
 import { useWidth } from './use-width.ts';
 import './charts.css';
@@ -13,7 +14,7 @@ const t = strings({
   en: { table: 'As a table', time: 'Time', none: 'No data yet' },
 });
 
-export interface Series {
+interface Series {
   name: string;
   /** One a time; null: not known. */
   values: readonly (number | null)[];
@@ -35,7 +36,8 @@ interface ChartProps {
 }
 
 const height = 170;
-const margin = { top: 10, right: 8, bottom: 22, left: 46 };
+const margin = { top: 10, right: 8, bottom: 22, left: 54 };
+const labelWidth = 90;
 /** The table has the newest; more would be no help. */
 const tableRows = 60;
 
@@ -89,7 +91,13 @@ export function Chart(props: ChartProps) {
               <Bars series={series} times={times} place={place} />
             )}
             {pointed !== undefined && times.length > 0 && (
-              <line class="cursor" x1={place.x(at)} x2={place.x(at)} y1={margin.top} y2={height - margin.bottom} />
+              <line
+                class="cursor"
+                x1={place.x(at)}
+                x2={place.x(at)}
+                y1={margin.top}
+                y2={height - margin.bottom}
+              />
             )}
             {isEmpty && (
               <text class="none" x={width / 2} y={height / 2}>
@@ -132,16 +140,23 @@ function placeOf({ kind, times, series, spanMs = 0 }: ChartProps, width: number)
 }
 
 function Axes({ times, time, value, place, width }: ChartProps & { place: Place; width: number }) {
-  const few = Math.max(2, Math.floor(width / 150));
-  const shown =
-    times.length <= few
-      ? times.map((_, index) => index)
-      : Array.from({ length: few }, (_, at) => Math.round((at * (times.length - 1)) / (few - 1)));
+  // From the newest back, with room for what each says.
+  const shown: number[] = [];
+  for (let index = times.length - 1; index >= 0; index--) {
+    const next = shown.at(-1);
+    if (next === undefined || place.x(next) - place.x(index) >= labelWidth) shown.push(index);
+  }
   return (
     <>
       {place.marks.map((mark) => (
         <g key={mark}>
-          <line class="grid" x1={margin.left} x2={width - margin.right} y1={place.y(mark)} y2={place.y(mark)} />
+          <line
+            class="grid"
+            x1={margin.left}
+            x2={width - margin.right}
+            y1={place.y(mark)}
+            y2={place.y(mark)}
+          />
           <text class="mark" x={margin.left - 7} y={place.y(mark) + 4}>
             {value(mark)}
           </text>
@@ -149,7 +164,7 @@ function Axes({ times, time, value, place, width }: ChartProps & { place: Place;
       ))}
       {shown.map((index) => {
         const x = place.x(index);
-        const anchor = x < margin.left + 40 ? 'start' : x > width - margin.right - 40 ? 'end' : 'middle';
+        const anchor = x > width - margin.right - 40 ? 'end' : 'middle';
         return (
           <text key={index} class="moment" x={x} y={height - 5} text-anchor={anchor}>
             {time(times[index]!)}
@@ -187,7 +202,15 @@ function pathOf(values: readonly (number | null)[], { x, y }: Place): string {
   return path;
 }
 
-function Bars({ series, times, place }: { series: readonly Series[]; times: readonly number[]; place: Place }) {
+function Bars({
+  series,
+  times,
+  place,
+}: {
+  series: readonly Series[];
+  times: readonly number[];
+  place: Place;
+}) {
   const width = Math.max(1, Math.min(28, place.step * 0.72));
   return (
     <>
@@ -221,8 +244,7 @@ function Table({ title, times, series, time, value }: ChartProps) {
   return (
     <details>
       <summary>{t('table')}</summary>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard */}
-      <div class="scroll tall" tabIndex={0} role="region" aria-label={title}>
+      <Scroll label={title} class="tall">
         <table class="plain">
           <thead>
             <tr>
@@ -246,7 +268,7 @@ function Table({ title, times, series, time, value }: ChartProps) {
             ))}
           </tbody>
         </table>
-      </div>
+      </Scroll>
     </details>
   );
 }

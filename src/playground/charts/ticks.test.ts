@@ -3,13 +3,13 @@ import { expect, it } from 'vitest';
 import { ticks } from './ticks.ts';
 
 it.each([
-  [0, [0, 0.5, 1]],
+  [0, [0, 1]],
   [1, [0, 0.5, 1]],
   [0.3, [0, 0.1, 0.2, 0.3]],
   [7, [0, 2, 4, 6, 8]],
   [100, [0, 50, 100]],
   [1_234, [0, 500, 1_000, 1_500]],
-  [Number.NaN, [0, 0.5, 1]],
+  [Number.NaN, [0, 1]],
 ])('%d: %j', (most, expected) => {
   expect(ticks(most)).toEqual(expected);
 });

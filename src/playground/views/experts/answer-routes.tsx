@@ -2,8 +2,9 @@
 import { signal } from '@preact/signals';
 import { useState } from 'preact/hooks';
 import { huozi, problemOf } from '../../api.ts';
+import { Scroll } from '../../scroll.tsx';
 import { routedTokens, type Shape } from './decode-routes.ts';
-import { isRouting, recordRoutes, routedAnswers } from './routes.ts';
+import { recordRoutes, routedAnswers } from './routes.ts';
 import { TokenList, wordOf } from './token-list.tsx';
 import { t } from './words.ts';
 
@@ -96,30 +97,22 @@ export function AnswerRoutes({ model, shape }: { model: string; shape: Shape | u
         {token && (
           <>
             <h4>{t('route', { at: at + 1, text: wordOf(token, at === tokens.length - 1) })}</h4>
-            <ol>
-              {token.route.map((experts, layer) => (
-                <li key={layer}>
-                  <span class="hidden">{t('routeOf', { layer, experts: experts.join(', ') })}</span>
-                  <span aria-hidden="true">
-                    <i>{layer}</i>
-                    {experts.join(' ')}
-                  </span>
-                </li>
-              ))}
-            </ol>
+            <Scroll label={t('picked')}>
+              <ol>
+                {token.route.map((experts, layer) => (
+                  <li key={layer}>
+                    <span class="hidden">{t('routeOf', { layer, experts: experts.join(', ') })}</span>
+                    <span aria-hidden="true">
+                      <i>{layer}</i>
+                      {experts.join(' ')}
+                    </span>
+                  </li>
+                ))}
+              </ol>
+            </Scroll>
           </>
         )}
       </div>
-      <label class="tick">
-        <input
-          type="checkbox"
-          checked={isRouting.value}
-          onChange={({ currentTarget }) => {
-            isRouting.value = currentTarget.checked;
-          }}
-        />
-        <span>{t('routes')}</span>
-      </label>
     </section>
   );
 }

@@ -42,5 +42,12 @@ it('is never less than nothing', () => {
 });
 
 it('all of it is as the nodes said', () => {
-  expect(allOf(body([2, 2]))[0]).toMatchObject({ tokens: 2, counts: [2, 2], together: [[4, 4], [4, 4]] });
+  expect(allOf(body([2, 2]))[0]).toMatchObject({
+    tokens: 2,
+    counts: [2, 2],
+    together: [
+      [4, 4],
+      [4, 4],
+    ],
+  });
 });

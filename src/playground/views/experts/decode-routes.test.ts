@@ -19,10 +19,34 @@ describe('tokens', () => {
       { text: '', routes: Uint8Array.of(4, 5, 6, 7) },
     ];
     expect(routedTokens(pieces, shape)).toEqual([
-      { text: '床', route: [[0, 7], [3, 1]] },
-      { text: '', route: [[2, 5], [6, 4]] },
-      { text: '前', route: [[1, 0], [0, 1]] },
-      { text: '', route: [[4, 5], [6, 7]] },
+      {
+        text: '床',
+        route: [
+          [0, 7],
+          [3, 1],
+        ],
+      },
+      {
+        text: '',
+        route: [
+          [2, 5],
+          [6, 4],
+        ],
+      },
+      {
+        text: '前',
+        route: [
+          [1, 0],
+          [0, 1],
+        ],
+      },
+      {
+        text: '',
+        route: [
+          [4, 5],
+          [6, 7],
+        ],
+      },
     ]);
   });
 

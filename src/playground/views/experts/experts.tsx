@@ -4,12 +4,15 @@ import { useEffect, useState } from 'preact/hooks';
 import { huozi, problemOf } from '../../api.ts';
 import { number } from '../../language.ts';
 import { usePoll } from '../../poll.ts';
+import { Scroll } from '../../scroll.tsx';
 import { adminToken, key } from '../../secrets.ts';
 import { AnswerRoutes, chosenRoute } from './answer-routes.tsx';
 import { allOf } from './change.ts';
 import { HeatMap, Legend, Together } from './heat-map.tsx';
+import { isRouting } from './routes.ts';
 import { arrived, latest, look, problem, recent, shapeOf } from './watch.ts';
 import { t } from './words.ts';
+import '../../page.css';
 import './experts.css';
 
 const pollMs = 1_000;
@@ -47,6 +50,16 @@ export function Experts() {
       <header class="page-head">
         <h2>{t('title')}</h2>
         <p class="hint">{t('intro')}</p>
+        <label class="tick">
+          <input
+            type="checkbox"
+            checked={isRouting.value}
+            onChange={({ currentTarget }) => {
+              isRouting.value = currentTarget.checked;
+            }}
+          />
+          <span>{t('routes')}</span>
+        </label>
       </header>
       <Status model={model} />
       <div class="columns">
@@ -60,8 +73,7 @@ export function Experts() {
           </div>
           {body && <Counted />}
           {shape && layers.length > 0 && (
-            // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard
-            <div class="scroll" tabIndex={0} role="region" aria-label={t('map')}>
+            <Scroll label={t('map')}>
               <HeatMap
                 layers={layers}
                 shape={shape}
@@ -69,17 +81,16 @@ export function Experts() {
                 chosenLayer={layer}
                 onLayer={setLayer}
               />
-            </div>
+            </Scroll>
           )}
           {shape && isRecent && !recent.value && <p class="hint">{t('quiet')}</p>}
           {!body && !problem.value && <p class="hint">{t('loading')}</p>}
         </section>
         {shape && use && (
           <section class="card">
-            {/* biome-ignore lint/a11y/noNoninteractiveTabindex: as above */}
-            <div class="scroll" tabIndex={0} role="region" aria-label={t('together', { layer })}>
+            <Scroll label={t('together', { layer })}>
               <Together use={use} shape={shape} layer={Math.min(layer, layers.length - 1)} />
-            </div>
+            </Scroll>
           </section>
         )}
       </div>
@@ -140,13 +151,17 @@ function Span() {
 
 function Counted() {
   const { tokens_sampled, steps, steps_sampled, sampling_cost, nodes } = latest.value!;
-  const silent = nodes.filter(({ status }) => status !== 'counted').map(({ id, status }) => `${id} (${status})`);
+  const silent = nodes
+    .filter(({ status }) => status !== 'counted')
+    .map(({ id, status }) => `${id} (${status})`);
   const cost = number(sampling_cost * 100, 1);
   const isBlind = nodes.every(({ status }) => status === 'unavailable');
   return (
     <p class="hint counted">
       <strong>{t('tokens', { count: number(tokens_sampled) })}</strong>{' '}
-      <span class={arrived.value > 0 ? 'fresh' : undefined}>{t('arrived', { count: number(arrived.value) })}</span>
+      <span class={arrived.value > 0 ? 'fresh' : undefined}>
+        {t('arrived', { count: number(arrived.value) })}
+      </span>
       {' · '}
       {t('sampled', { sampled: number(steps_sampled), steps: number(steps), cost })}
       {silent.length > 0 && <> · {t('silent', { nodes: silent.join(', ') })}</>}

@@ -34,10 +34,10 @@ export function HeatMap({ layers, shape, route, chosenLayer, onLayer }: HeatMapP
               {expert}
             </th>
           ))}
-          <th scope="col" title={t('entropyHint', { most: number(most, 2) })}>
+          <th scope="col" class="measure" title={t('entropyHint', { most: number(most, 2) })}>
             {t('entropy')}
           </th>
-          <th scope="col" title={t('imbalanceHint')}>
+          <th scope="col" class="measure" title={t('imbalanceHint')}>
             {t('imbalance')}
           </th>
         </tr>
@@ -112,7 +112,11 @@ export function Legend() {
       <span>{t('never')}</span>
       <span class="scale" aria-hidden="true">
         {Array.from({ length: 10 }, (_, step) => (
-          <i key={step} class={`h${step}${step === 3 ? ' even' : ''}`} title={step === 3 ? t('even') : undefined} />
+          <i
+            key={step}
+            class={`h${step}${step === 3 ? ' even' : ''}`}
+            title={step === 3 ? t('even') : undefined}
+          />
         ))}
       </span>
       <span>{t('much')}</span>
@@ -146,7 +150,10 @@ export function Together({ use, shape, layer }: { use: LayerUse; shape: Shape; l
               {expert}
             </th>
             {row.map((count, other) => (
-              <td key={other} class={`h${shade(count, expert === other ? alone : pair)}${expert === other ? ' self' : ''}`}>
+              <td
+                key={other}
+                class={`h${shade(count, expert === other ? alone : pair)}${expert === other ? ' self' : ''}`}
+              >
                 <span>{use.tokens === 0 ? '·' : Math.round((100 * count) / use.tokens)}</span>
               </td>
             ))}

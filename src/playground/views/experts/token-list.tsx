@@ -58,7 +58,7 @@ export function TokenList({ tokens, chosen, onChoose }: TokenListProps) {
           role="option"
           data-at={at}
           aria-selected={at === chosen}
-          class={token.text === '' ? 'mute' : undefined}
+          class={token.text === '' ? 'token mute' : 'token'}
         >
           {wordOf(token, at === tokens.length - 1)}
           {token.text.includes('\n') && <br />}

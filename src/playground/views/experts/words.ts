@@ -29,7 +29,8 @@ export const t = strings({
     quiet: '这段时间没有新的 token。',
     silent: '未计入：{nodes}',
     unavailable: '该节点的平台无法观察专家。',
-    needsScope: '此密钥没有 telemetry 权限，无法查看所有请求的专家统计。请换用带该权限的密钥，或在“运维”页登录。',
+    needsScope:
+      '此密钥没有 telemetry 权限，无法查看所有请求的专家统计。请换用带该权限的密钥，或在“运维”页登录。',
     loading: '正在读取…',
     question: '提问并观察路由',
     placeholder: '背诵《静夜思》',

@@ -18,7 +18,14 @@ it('of hours: each its own, with those in which nothing was used', () => {
   expect(buckets).toEqual([
     { at: 10 * hour, requests: 1, prompt: 5, completion: 10, ttft50: 5, ttft95: 9.5 },
     { at: 11 * hour, requests: 0, prompt: 0, completion: 0, ttft50: undefined, ttft95: undefined },
-    { at: 12 * hour, requests: 2, prompt: 8, completion: 16, ttft50: expect.any(Number), ttft95: expect.any(Number) },
+    {
+      at: 12 * hour,
+      requests: 2,
+      prompt: 8,
+      completion: 16,
+      ttft50: expect.any(Number),
+      ttft95: expect.any(Number),
+    },
   ]);
   expect(buckets[2]!.ttft50).toBeCloseTo(10 + 10 / 3);
 });

@@ -60,6 +60,8 @@ export function bucketsOf(
 
 function addUp([first, ...others]: readonly Histogram[]): Histogram | undefined {
   if (!first) return undefined;
-  const counts = first.counts.map((count, at) => others.reduce((sum, one) => sum + (one.counts[at] ?? 0), count));
+  const counts = first.counts.map((count, at) =>
+    others.reduce((sum, one) => sum + (one.counts[at] ?? 0), count),
+  );
   return { bounds: first.bounds, counts };
 }

@@ -4,7 +4,12 @@ import { moments, speeds } from './live.ts';
 import { t } from './words.ts';
 
 const clock = (at: number) =>
-  new Date(at).toLocaleTimeString(language.value, { hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false });
+  new Date(at).toLocaleTimeString(language.value, {
+    hour: '2-digit',
+    minute: '2-digit',
+    second: '2-digit',
+    hour12: false,
+  });
 
 /** Before so much has come, lines grow in from the right. */
 const spanMs = 60_000;

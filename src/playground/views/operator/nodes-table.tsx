@@ -1,4 +1,5 @@
 import { number } from '../../language.ts';
+import { Scroll } from '../../scroll.tsx';
 import { nodes, rates } from './live.ts';
 import { type NodeRow, stateOf } from './rates.ts';
 import { t } from './words.ts';
@@ -8,8 +9,7 @@ export function NodesTable() {
   if (!rows) return <p class="hint">{t('loading')}</p>;
   if (rows.length === 0) return <p class="hint">{t('noNodes')}</p>;
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard
-    <div class="scroll" tabIndex={0} role="region" aria-label={t('nodes')}>
+    <Scroll label={t('nodes')}>
       <table class="plain nodes">
         <thead>
           <tr>
@@ -29,7 +29,7 @@ export function NodesTable() {
           ))}
         </tbody>
       </table>
-    </div>
+    </Scroll>
   );
 }
 
@@ -79,7 +79,12 @@ function Meter({ used, all, label }: { used: number | undefined; all: number | u
   return (
     <>
       {t('of', { used: number(used), all: number(all) })}
-      <svg class={`meter${part > 0.9 ? ' high' : ''}`} viewBox="0 0 80 6" role="img" aria-label={`${label} ${Math.round(part * 100)} %`}>
+      <svg
+        class={`meter${part > 0.9 ? ' high' : ''}`}
+        viewBox="0 0 80 6"
+        role="img"
+        aria-label={`${label} ${Math.round(part * 100)} %`}
+      >
         <rect class="ground" width="80" height="6" rx="3" />
         <rect class="filled" width={80 * part} height="6" rx="3" />
       </svg>

@@ -8,6 +8,7 @@ import { Login } from './login.tsx';
 import { NodesTable } from './nodes-table.tsx';
 import { Usage } from './usage.tsx';
 import { t } from './words.ts';
+import '../../page.css';
 import './operator.css';
 
 export function Operator() {

@@ -4,6 +4,7 @@ import { getJson } from '../../api.ts';
 import { Chart } from '../../charts/chart.tsx';
 import { language, number } from '../../language.ts';
 import { usePoll } from '../../poll.ts';
+import { Scroll } from '../../scroll.tsx';
 import { type Bucket, bucketsOf, spans, type UsageRow } from './buckets.ts';
 import { milliseconds } from './live-charts.tsx';
 import { t } from './words.ts';
@@ -25,7 +26,8 @@ async function read(span: SpanName, key: string | undefined, abort: AbortSignal)
   const to = Math.floor(Date.now() / 1000) + 1;
   const from = to - seconds;
   const get = async (query: string) =>
-    (await getJson<{ data: UsageRow[] }>(`/admin/usage?from=${from}&to=${to}&${query}`, { signal: abort })).data;
+    (await getJson<{ data: UsageRow[] }>(`/admin/usage?from=${from}&to=${to}&${query}`, { signal: abort }))
+      .data;
   const [hours, keys, names] = await Promise.all([
     get(`group_by=hour${key ? `&key=${encodeURIComponent(key)}` : ''}`),
     get('group_by=key'),
@@ -45,9 +47,12 @@ async function keyNames(abort: AbortSignal): Promise<Map<string, string>> {
   let after = '';
   for (let page = 0; page < keyPages; page++) {
     const path = `/admin/keys?limit=100${after && `&after=${after}`}`;
-    const { data, has_more } = await getJson<{ data: { id: string; name: string }[]; has_more: boolean }>(path, {
-      signal: abort,
-    });
+    const { data, has_more } = await getJson<{ data: { id: string; name: string }[]; has_more: boolean }>(
+      path,
+      {
+        signal: abort,
+      },
+    );
     for (const { id, name } of data) names.set(id, name);
     after = data.at(-1)?.id ?? '';
     if (!has_more) break;
@@ -160,8 +165,7 @@ function Keys({ used: { keys, names }, chosen, onChoose }: KeysProps) {
       {keys.length === 0 ? (
         <p class="hint">{t('noUsage')}</p>
       ) : (
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard
-        <div class="scroll" tabIndex={0} role="region" aria-label={t('keys')}>
+        <Scroll label={t('keys')}>
           <table class="plain by-key">
             <thead>
               <tr>
@@ -195,7 +199,13 @@ function Keys({ used: { keys, names }, chosen, onChoose }: KeysProps) {
                     </th>
                     <td>{number(tokens(row))}</td>
                     <td class="wide">
-                      <svg class="stack" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true" focusable="false">
+                      <svg
+                        class="stack"
+                        viewBox="0 0 100 10"
+                        preserveAspectRatio="none"
+                        aria-hidden="true"
+                        focusable="false"
+                      >
                         <rect class="block tone-1" width={(100 * row.completion_tokens) / most} height="10" />
                         <rect
                           class="block tone-2"
@@ -208,14 +218,16 @@ function Keys({ used: { keys, names }, chosen, onChoose }: KeysProps) {
                     <td>{number(row.requests)}</td>
                     <td class={row.errors > 0 ? 'bad' : undefined}>{number(row.errors)}</td>
                     <td>
-                      {row.prompt_tokens > 0 ? `${number((100 * row.cached_tokens) / row.prompt_tokens)} %` : '–'}
+                      {row.prompt_tokens > 0
+                        ? `${number((100 * row.cached_tokens) / row.prompt_tokens)} %`
+                        : '–'}
                     </td>
                   </tr>
                 );
               })}
             </tbody>
           </table>
-        </div>
+        </Scroll>
       )}
     </section>
   );

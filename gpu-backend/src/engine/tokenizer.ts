@@ -26,28 +26,7 @@ export class Tokenizer {
   }
 
   tokenize(segments: readonly Segment[]): Int32Array {
-    const parts: ArrayLike<number>[] = [];
-    let stretch = '';
-    const flush = () => {
-      if (stretch !== '') parts.push(this.encode(stretch));
-      stretch = '';
-    };
-    for (const segment of segments) {
-      if ('text' in segment) {
-        stretch += segment.text;
-      } else {
-        flush();
-        parts.push([this.#tokens[segment.control]]);
-      }
-    }
-    flush();
-    const ids = new Int32Array(parts.reduce((length, part) => length + part.length, 0));
-    let at = 0;
-    for (const part of parts) {
-      ids.set(part, at);
-      at += part.length;
-    }
-    return ids;
+    return encodeSegments(segments, this.#tokens, (text) => this.encode(text));
   }
 
   /** One stretch of text. Every id is a plain piece, and their bytes are those of the text. */
@@ -70,4 +49,34 @@ export class Tokenizer {
     }
     return at === utf8.length;
   }
+}
+
+/** @param encode one stretch of text, never empty */
+export function encodeSegments(
+  segments: readonly Segment[],
+  tokens: ControlTokens,
+  encode: (text: string) => ArrayLike<number>,
+): Int32Array {
+  const parts: ArrayLike<number>[] = [];
+  let stretch = '';
+  const flush = () => {
+    if (stretch !== '') parts.push(encode(stretch));
+    stretch = '';
+  };
+  for (const segment of segments) {
+    if ('text' in segment) {
+      stretch += segment.text;
+    } else {
+      flush();
+      parts.push([tokens[segment.control]]);
+    }
+  }
+  flush();
+  const ids = new Int32Array(parts.reduce((length, part) => length + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    ids.set(part, at);
+    at += part.length;
+  }
+  return ids;
 }

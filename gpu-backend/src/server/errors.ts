@@ -11,6 +11,7 @@ import type { GenerationEnd } from '../engine/types.ts';
 import { EngineLostError, EngineRestartingError } from '../engine-process/errors.ts';
 import { GrammarTooAmbiguousError, InvalidGrammarError, InvalidSchemaError } from '../grammar/errors.ts';
 import type { ErrorBody } from '../protocol.ts';
+import { UnsupportedFieldError, UpstreamStatusError } from '../upstream/errors.ts';
 
 /** 499, as nginx has it: the request was ended from the client's side. Hono's list lacks it. */
 type ErrorStatus = 400 | 401 | 404 | 405 | 408 | 409 | 413 | 417 | 429 | 431 | 499 | 500 | 503 | 504;
@@ -103,6 +104,13 @@ export function toApiError(thrown: unknown): ApiError {
   if (thrown instanceof ExpertsUnavailableError) {
     const init = { param: 'return_routed_experts', code: 'experts_unavailable', cause: thrown };
     return new ApiError(400, 'This node cannot tell routed experts.', init);
+  }
+  if (thrown instanceof UnsupportedFieldError) {
+    const init = { param: thrown.param, code: 'unsupported_parameter', cause: thrown };
+    return new ApiError(400, `${thrown.param}: ${thrown.message}.`, init);
+  }
+  if (thrown instanceof UpstreamStatusError && (thrown.status === 400 || thrown.status === 422)) {
+    return new ApiError(400, thrown.message, { code: 'refused_by_engine', cause: thrown });
   }
   if (thrown instanceof EngineClosedError) return unavailable('draining');
   return new ApiError(500, 'The node failed to process the request.', {

@@ -1,7 +1,7 @@
 /** Runs a node inside a program of your own; `huozi-gpu-backend serve` is a command line around it. */
 import { stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { pino } from 'pino';
+import { type Logger, pino } from 'pino';
 import { loadEngine } from './engine/engine.ts';
 import type { EngineOptions, ServedEngine } from './engine/types.ts';
 import { startEngineProcess } from './engine-process/engine-process.ts';
@@ -30,8 +30,19 @@ export interface NodeOptions
    * @default true
    */
   engineProcess?: boolean;
+  /** Another engine than llama.cpp. Called once, when the node listens. */
+  engine?: (given: EngineContext) => Promise<ServedEngine>;
   /** A step that takes longer ends the engine's process, which starts again; 0 waits forever. @default 120_000 */
   stepTimeoutMs?: number;
+}
+
+/** What another engine gets to know of the node that it is for. */
+export interface EngineContext {
+  modelPath: string;
+  log: Logger;
+  /** As given; absent is the engine's own default. */
+  slots?: number;
+  maxQueue?: number;
 }
 
 /** Why a node did not start, in one line that an operator can act on. */
@@ -57,7 +68,13 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     throw new NodeStartError(`there is no model file ${all.modelPath}`);
   });
   try {
-    return await serveNode(() => load(all), { modelCreated: Math.floor(mtimeMs / 1000), ...all });
+    const { engine, slots, maxQueue } = options;
+    const { modelPath, log } = all;
+    const given = { modelPath, log, ...(slots && { slots }), ...(maxQueue !== undefined && { maxQueue }) };
+    return await serveNode(() => (engine ? engine(given) : load(all)), {
+      modelCreated: Math.floor(mtimeMs / 1000),
+      ...all,
+    });
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const place = `${all.host}:${all.port}`;
@@ -70,7 +87,12 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
 type AllOptions = NodeOptions & EngineOptions & NodeServerOptions;
 
 /** What is left when the server's options are taken away is the engine's, and travels to its process as it is. */
-function load({ engineProcess = true, stepTimeoutMs = 120_000, ...all }: AllOptions): Promise<ServedEngine> {
+function load({
+  engine: _,
+  engineProcess = true,
+  stepTimeoutMs = 120_000,
+  ...all
+}: AllOptions): Promise<ServedEngine> {
   const { token, host, port, name, modelCreated, log, edge, publicUrl, ...rest } = all;
   const { pingMs, maxBufferedBytes, requestTimeoutMs, closeMs, retainMs, maxRetained, ...engine } = rest;
   return engineProcess ? startEngineProcess(engine, { log, stepTimeoutMs }) : loadEngine(engine);

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { type NodeOptions, nodeDefaults, startNode } from '../index.ts';
 import { createLog } from '../server/log.ts';
 import { type Command, UsageError, wholeNumber } from './command.ts';
+import { engineFlags, engineHelp, parseEngine } from './engine-flags.ts';
 import { parsePlacement, placementFlags, placementHelp } from './placement-flags.ts';
 
 const defaultPort = 8790;
@@ -10,7 +11,7 @@ const defaultDrainSeconds = 30;
 const defaultStepSeconds = 120;
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
 
-const help = `Usage: huozi-gpu-backend serve [options]
+const help = `Usage: huozi-gpu-backend serve [options] [-- FLAGS]
 
 Serves a GGUF model to the edge over HTTP. Prints "ready URL" on stdout once it
 takes requests, and JSON log lines on stderr. SIGTERM and SIGINT drain; a second
@@ -44,7 +45,7 @@ ${placementHelp}  --max-queue N          requests that may wait; 429 past that (
   --step-timeout N       seconds that a decode step may take before the engine counts
                          as hung and is started again; 0: any (default ${defaultStepSeconds})
   --drain-timeout N      seconds that running answers get after a signal (default ${defaultDrainSeconds})
-  --log-level LEVEL      ${logLevels.join(', ')} (default info)
+${engineHelp}  --log-level LEVEL      ${logLevels.join(', ')} (default info)
   -h, --help             this text
 `;
 
@@ -63,10 +64,13 @@ export const serve: Command = {
 };
 
 function parse(args: string[]): { options: NodeOptions; drainMs: number } {
-  const { values } = parseArgs({
+  const { values, positionals, tokens } = parseArgs({
     args,
+    allowPositionals: true,
+    tokens: true,
     options: {
       model: { type: 'string' },
+      ...engineFlags,
       'token-file': { type: 'string' },
       edge: { type: 'string' },
       'public-url': { type: 'string' },
@@ -91,6 +95,9 @@ function parse(args: string[]): { options: NodeOptions; drainMs: number } {
       'log-level': { type: 'string', default: 'info' },
     },
   });
+  const end = tokens.findIndex(({ kind }) => kind === 'option-terminator');
+  const extra = end < 0 ? [] : args.slice(tokens[end]!.index + 1);
+  if (positionals.length > extra.length) throw new UsageError(`serve takes no "${positionals[0]}"`);
   const mode = values['engine-process'];
   if (mode !== 'on' && mode !== 'off') throw new UsageError('--engine-process takes on or off');
   const level = values['log-level'];
@@ -127,6 +134,7 @@ function parse(args: string[]): { options: NodeOptions; drainMs: number } {
     cacheDir: values['cache-dir'],
     cacheBytes: cacheMib === undefined ? undefined : cacheMib * 2 ** 20,
     prefixCache: values['no-prefix-cache'] ? false : undefined,
+    engine: parseEngine(values, extra, number('context', 1)),
   };
   return {
     options: {

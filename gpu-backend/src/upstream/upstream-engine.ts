@@ -118,8 +118,10 @@ export class UpstreamEngine implements ServedEngine {
   get stats(): EngineStats {
     const { prefill, decode, answers, answerMs } = this.#counted;
     const { maxSequence, slots } = this.#adapter;
-    const active = Math.min(this.#running.size, slots);
-    const queued = this.#running.size - active;
+    const { active: itsActive = 0, queued: itsQueued = 0, ...others } = this.#adapter.stats;
+    const own = Math.min(this.#running.size, slots);
+    const active = Math.max(own, itsActive);
+    const queued = Math.max(this.#running.size - own, itsQueued);
     let [at, queuedTokens, kvUsed] = [0, 0, 0];
     for (const { promptTokens, completionTokens } of this.#running) {
       if (at++ < slots) kvUsed += promptTokens + completionTokens;
@@ -133,7 +135,7 @@ export class UpstreamEngine implements ServedEngine {
       answerSeconds,
       ...{ kvUsed, kvCached: 0, kvTotal: slots * maxSequence },
       ...{ steps: decode, stepMs: 0, prefillTokens: prefill, decodeTokens: decode },
-      ...this.#adapter.stats,
+      ...others,
     };
   }
 

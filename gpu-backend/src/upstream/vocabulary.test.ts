@@ -62,7 +62,7 @@ describe('a model known without its weights', () => {
         expect(ids.filter((id) => [bos, eos, begin, end].includes(id))).toEqual([]);
         expect(ids).toEqual([...llama.tokenize([{ text: pieces.join('') }])]);
       }),
-      { numRuns: 200 },
+      { numRuns: 100 },
     );
   });
 

@@ -1,0 +1,98 @@
+/** `--engine` and what belongs to it: which engine a node fronts, and where that runs. */
+import { readFileSync } from 'node:fs';
+import type { ServedEngine } from '../engine/types.ts';
+import type { EngineContext } from '../index.ts';
+import { UsageError, wholeNumber } from './command.ts';
+
+export const engineFlags = {
+  engine: { type: 'string', default: 'llama.cpp' },
+  upstream: { type: 'string' },
+  'upstream-key-file': { type: 'string' },
+  'tensor-parallel-size': { type: 'string' },
+  'pipeline-parallel-size': { type: 'string' },
+  'data-parallel-size': { type: 'string' },
+  'enable-expert-parallel': { type: 'boolean' },
+  'engine-command': { type: 'string' },
+  'engine-log': { type: 'string' },
+} as const;
+
+export const engineHelp = `  --engine NAME          llama.cpp: in this node (default); vllm: a vLLM that this node
+                         starts, watches and ends, or one that --upstream names
+  --upstream URL         engine that runs already, such as http://10.0.0.5:8000; --model
+                         is then only read for its vocabulary
+  --upstream-key-file F  file that holds the key it asks for
+  --tensor-parallel-size N, --pipeline-parallel-size N, --data-parallel-size N,
+  --enable-expert-parallel
+                         as vLLM has them; plan --engine vllm says which fit
+  --engine-command CMD   what starts vLLM, split at spaces (default vllm)
+  --engine-log FILE      where vLLM's output is kept (default: a temporary file, named in the log)
+  -- FLAGS               go to vllm serve as they are
+`;
+
+type Values = { [name in keyof typeof engineFlags]?: string | boolean | undefined };
+
+/**
+ * @param extra what stood after `--`
+ * @returns how to load it; undefined for our own
+ */
+export function parseEngine(
+  values: Values,
+  extra: readonly string[],
+  context: number | undefined,
+): ((given: EngineContext) => Promise<ServedEngine>) | undefined {
+  const text = (name: keyof typeof engineFlags) => values[name] as string | undefined;
+  const engine = text('engine');
+  const upstreamUrl = text('upstream');
+  const parallel = (['tensor', 'pipeline', 'data'] as const).flatMap((kind) => {
+    const option = `${kind}-parallel-size` as const;
+    const value = text(option);
+    return value === undefined ? [] : [`--${option}`, String(wholeNumber(option, value, 1, 4096))];
+  });
+  const args = [
+    ...parallel,
+    ...(values['enable-expert-parallel'] ? ['--enable-expert-parallel'] : []),
+    ...(context === undefined ? [] : ['--max-model-len', String(context)]),
+    ...extra,
+  ];
+  if (engine === 'llama.cpp') {
+    const other = [
+      ...parallel.slice(0, 1),
+      ...(upstreamUrl === undefined ? [] : ['--upstream']),
+      ...extra,
+    ][0];
+    if (other !== undefined) throw new UsageError(`${other} belongs to another --engine`);
+    return undefined;
+  }
+  if (engine !== 'vllm') throw new UsageError(`--engine takes llama.cpp or vllm, not "${engine}"`);
+  if (upstreamUrl !== undefined && args.length > 0) {
+    throw new UsageError(`${args[0]} is for a vLLM that this node starts; --upstream runs already`);
+  }
+  const upstream = upstreamUrl === undefined ? undefined : upstreamOf(upstreamUrl, text('upstream-key-file'));
+  const command = text('engine-command')?.split(' ').filter(Boolean);
+  const logFile = text('engine-log');
+  return async ({ modelPath, log, slots, maxQueue }) => {
+    const { startVllmEngine } = await import('../vllm/engine.ts');
+    return startVllmEngine({
+      ...{ modelPath, log },
+      ...(slots !== undefined && { slots }),
+      ...(maxQueue !== undefined && { maxQueue }),
+      ...(upstream
+        ? { upstream }
+        : { start: { args, ...(command && { command }), ...(logFile !== undefined && { logFile }) } }),
+    });
+  };
+}
+
+function upstreamOf(url: string, keyFile: string | undefined): { url: string; apiKey?: string } {
+  if (!/^https?:\/\/[^/?#@\s]+(\/[^?#\s]*)?$/.test(url)) {
+    throw new UsageError('--upstream takes a URL such as http://10.0.0.5:8000, without query or password');
+  }
+  // The routes' own /v1 is often pasted along.
+  const base = url.replace(/\/+$/, '').replace(/\/v1$/, '');
+  if (keyFile === undefined) return { url: base };
+  try {
+    return { url: base, apiKey: readFileSync(keyFile, 'utf8').trim() };
+  } catch (error) {
+    throw new UsageError(`cannot read the upstream's key: ${(error as Error).message}`);
+  }
+}

@@ -86,7 +86,7 @@ export function Shell() {
           </button>
         </div>
       </header>
-      <main id="main" tabIndex={-1} class={`view ${id}`}>
+      <main key={id} id="main" tabIndex={-1} class={`view ${id}`}>
         <View />
       </main>
       {isKeyAsked.value && <KeyDialog onClose={() => (isKeyAsked.value = false)} />}

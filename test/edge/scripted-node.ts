@@ -8,6 +8,7 @@ import {
   type ExpertTelemetry,
   type GenerateRequest,
   generateRequest,
+  type NodeInfo,
   type NodeUsage,
   type Segment,
   tokenizeRequest,
@@ -37,6 +38,8 @@ export class ScriptedNode {
   tokenize: (prompt: Segment[]) => number[] | number = tokensOf;
   /** What DELETE tells; undefined: a 404. */
   usage: NodeUsage | undefined = { prompt_tokens: 7, completion_tokens: 3, reason: 'cancelled' };
+  /** What it says of itself. */
+  info: Partial<NodeInfo> = { model: 'huozi', context_length: 4096 };
   /** What it tells of its experts; a number is a status. */
   experts: ExpertTelemetry | number = 404;
   /** How often it was asked for that. */
@@ -48,8 +51,7 @@ export class ScriptedNode {
     });
     request.on('end', () => {
       if (request.headers.authorization !== `Bearer ${this.token}`) response.writeHead(401).end();
-      else if (request.url === '/v1/node')
-        response.end(JSON.stringify({ model: 'huozi', context_length: 4096 }));
+      else if (request.url === '/v1/node') response.end(JSON.stringify(this.info));
       else if (request.url === '/v1/experts') this.#experts(response);
       else if (request.url === '/v1/tokenize') this.#tokenize(body, response);
       else if (request.method === 'DELETE') this.#cancel(request.url!, response);

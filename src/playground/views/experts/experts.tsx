@@ -65,6 +65,13 @@ export function Experts() {
       <div class="columns">
         <div class="column">
           <AnswerRoutes model={model} shape={shape} />
+          {shape && use && (
+            <section class="card pairs">
+              <Scroll label={t('together', { layer })}>
+                <Together use={use} shape={shape} layer={Math.min(layer, layers.length - 1)} />
+              </Scroll>
+            </section>
+          )}
         </div>
         <section class="card map" aria-label={t('map')}>
           <div class="row">
@@ -86,13 +93,6 @@ export function Experts() {
           {shape && isRecent && !recent.value && <p class="hint">{t('quiet')}</p>}
           {!body && !problem.value && <p class="hint">{t('loading')}</p>}
         </section>
-        {shape && use && (
-          <section class="card">
-            <Scroll label={t('together', { layer })}>
-              <Together use={use} shape={shape} layer={Math.min(layer, layers.length - 1)} />
-            </Scroll>
-          </section>
-        )}
       </div>
     </div>
   );

@@ -66,9 +66,9 @@ export function HeatMap({ layers, shape, route, chosenLayer, onLayer }: HeatMapP
             ))}
             <td class="measure">
               <Bar part={most === 0 ? 0 : use.entropy / most} />
-              {use.tokens > 0 ? number(use.entropy, 2) : '–'}
+              {use.tokens > 0 ? use.entropy.toFixed(2) : '–'}
             </td>
-            <td class="measure">{use.tokens > 0 ? `${number(use.imbalance, 2)}×` : '–'}</td>
+            <td class="measure">{use.tokens > 0 ? `${use.imbalance.toFixed(2)}×` : '–'}</td>
           </tr>
         ))}
       </tbody>

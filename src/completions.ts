@@ -1,5 +1,7 @@
 /** From a validated request to its answer: limits → route → relay or collect → meter. */
 import type { GenerateRequest, Segment } from 'huozi-gpu-backend/protocol';
+import { burst } from './burst/burst.ts';
+import { type Endpoint, endpointFor } from './burst/settings.ts';
 import type { Call } from './call.ts';
 import { collect } from './collect.ts';
 import { EdgeError } from './errors.ts';
@@ -50,11 +52,13 @@ async function respond(
   shape: Shape,
 ): Promise<Response> {
   const { model, stream, maxTokens, options } = generation;
-  const nodes = await nodesFor(call, model);
+  const endpoint = endpointFor(call.env, model);
+  const nodes = await nodesFor(call, model, endpoint);
   const request = await generateRequest(call, generation, prompt, shape);
   const { id } = request.events;
   const contexts = nodes.map((node) => node.info!.context_length);
-  const tokens = tokenBound(prompt, maxTokens, Math.max(...contexts), options.n);
+  const longest = Math.max(endpoint?.contextLength ?? 0, ...contexts);
+  const tokens = tokenBound(prompt, maxTokens, longest, options.n);
   const reservation = await reserve(call, { id, model, tokens, priority: options.priority !== undefined });
 
   const left = new AbortController();
@@ -67,7 +71,7 @@ async function respond(
   let route = new Route(call, current, request, fields, left.signal);
   const open = async () => {
     try {
-      return await route.open();
+      return await route.open(!endpoint);
     } catch (error) {
       if (!shorten || !isTooLong(error)) throw error;
       const { tokens } = await askForTokens(call, nodes, prompt, left.signal);
@@ -80,18 +84,30 @@ async function respond(
       return await route.open();
     }
   };
+  const openSomewhere = async () => {
+    if (!endpoint) return await open();
+    const elsewhere = () => burst(call, endpoint, request, nodes, left.signal);
+    const isLate = route.expectedWait(nodes) >= endpoint.waitSeconds;
+    const late = isLate ? await elsewhere() : undefined;
+    if (late) return late;
+    return await open().catch(async (error) => {
+      const leg = !isLate && mayBurst(error) ? await elsewhere() : undefined;
+      if (leg) return leg;
+      throw error;
+    });
+  };
   const exchange: Exchange = {
     call,
     answer: { id, model, reservation },
     left,
     retell: shape.retell,
     async another(lost) {
-      if (left.signal.aborted || lost.isFinal) return undefined;
+      if (left.signal.aborted || lost.isFinal || lost.upstream === 'burst') return undefined;
       lost.abandon();
       return await route.goOn(lost);
     },
   };
-  const leg = await call.timing.measure('node', open()).catch((error) => {
+  const leg = await call.timing.measure('node', openSomewhere()).catch((error) => {
     const problem = error instanceof EdgeError ? error.problem : undefined;
     call.waitUntil(meterFailure(call, { ...exchange.answer, stream, route, problem }));
     throw error;
@@ -100,13 +116,21 @@ async function respond(
 }
 
 /** What the nodes say of a model is for those alone whose key may use it. */
-async function nodesFor(call: Call, model: string): Promise<KnownNode[]> {
+async function nodesFor(call: Call, model: string, endpoint: Endpoint | undefined): Promise<KnownNode[]> {
   try {
     return await nodesServing(call, model);
   } catch (error) {
+    if (endpoint && mayBurst(error)) return [];
     await authorise(call, 'inference', model);
     throw error;
   }
+}
+
+/** Whether it is for want of nodes, or of room on them. */
+function mayBurst(error: unknown): boolean {
+  if (!(error instanceof EdgeError)) return false;
+  const { kind } = error.problem;
+  return kind === 'overloaded' || kind === 'no_node_available' || kind === 'model_not_found';
 }
 
 function isTooLong(error: unknown): boolean {

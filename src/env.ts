@@ -31,6 +31,20 @@ export interface Env {
   ANALYTICS?: Dataset;
   /** The built playground, see playground.ts. */
   ASSETS: { fetch(url: URL): Promise<Response> };
+  /** A dedicated Inference Endpoint that answers where no node can; none by default. See burst/settings.ts. */
+  BURST_ENDPOINT_URL?: string;
+  /** Hugging Face token that it accepts. Leaves the edge for that endpoint alone. */
+  BURST_TOKEN?: string;
+  /** What runs there: `tgi` (the default) or `vllm`. */
+  BURST_ENGINE?: string;
+  /** The name that clients ask for; `huozi` by default. */
+  BURST_MODEL?: string;
+  /** As the endpoint calls its model; for vllm alone. */
+  BURST_ENDPOINT_MODEL?: string;
+  /** Longest prompt + answer there, tokens. 32768 by default. */
+  BURST_CONTEXT?: string;
+  /** It is asked before the nodes where these would let wait so many seconds for a first token. Never by default. */
+  BURST_WAIT_SECONDS?: string;
   KEYS: Objects<KeyApi>;
   KEY_DIRECTORY: Objects<DirectoryApi>;
   CONVERSATIONS: Objects<ConversationApi>;

@@ -17,6 +17,7 @@ import {
   wholeEvents,
 } from './event-bytes.ts';
 import { cancel, type NodeAddress } from './node-api.ts';
+import type { Upstream } from './usage/usage-row.ts';
 
 /**
  * - done: `[DONE]` came
@@ -39,6 +40,7 @@ export class Leg {
   readonly #body: ReadableStream<Uint8Array>;
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   readonly #abort: AbortController;
+  readonly #stop: (() => Promise<NodeUsage | undefined>) | undefined;
   readonly #silence: ReturnType<typeof setInterval>;
   /** Whether the node owes the next bytes; it does not while a slow client holds things up. */
   #waiting = false;
@@ -59,6 +61,7 @@ export class Leg {
    * @param silenceMs a node pings every 2 s, so one that says nothing whole for so long hangs or is gone
    * @param ids of the legs before; gets those of this one
    * @param endTold how many events of the answer's end the legs before have told. They are not told again.
+   * @param stop for what is no node: ends the answer, and tells what is known to have been used
    */
   constructor(
     node: NodeAddress,
@@ -68,6 +71,7 @@ export class Leg {
     silenceMs: number,
     ids: number[] = [],
     endTold = 0,
+    stop?: () => Promise<NodeUsage | undefined>,
   ) {
     this.node = node;
     this.ids = ids;
@@ -77,6 +81,7 @@ export class Leg {
     this.#body = body;
     this.#reader = body.getReader();
     this.#abort = abort;
+    this.#stop = stop;
     this.#silence = setInterval(() => {
       if (this.#waiting && !this.#heard) abort.abort();
       this.#heard = false;
@@ -102,6 +107,11 @@ export class Leg {
     clearInterval(this.#silence);
     this.#reader.releaseLock();
     return { begun: this.#incomplete, body: this.#body };
+  }
+
+  /** Who answers. */
+  get upstream(): Upstream {
+    return this.#stop ? 'burst' : 'node';
   }
 
   /** How it ended; 'lost' as long as it has not. Known with the last events that `read` gives. */
@@ -139,7 +149,7 @@ export class Leg {
 
   /** Nothing more is expected of it; in case it lives, it stops. */
   abandon(): void {
-    this.#cancelled ??= cancel(this.node, this.#id);
+    this.#cancelled ??= this.#stop ? this.#stop() : cancel(this.node, this.#id);
     this.#abort.abort();
   }
 
@@ -150,7 +160,7 @@ export class Leg {
     if (usage) return { usage, source: 'stream' };
     if (this.#end !== 'done') this.abandon();
     const asked = await this.#cancelled;
-    if (asked) return { usage: asked, source: 'node' };
+    if (asked) return { usage: asked, source: this.#stop ? 'counted' : 'node' };
     const position = this.#last ? readLastWrite(this.#last).position : this.ids.length;
     const reason = this.#clientLeft ? 'cancelled' : 'error';
     return { usage: { prompt_tokens: 0, completion_tokens: position, reason }, source: 'counted' };

@@ -10,6 +10,7 @@ import type { Reservation } from './limits/reservation.ts';
 import { log } from './log.ts';
 import type { Route } from './route.ts';
 import { writePoint } from './usage/analytics.ts';
+import type { Upstream } from './usage/usage-row.ts';
 
 export interface Answered {
   /** As the client saw it. */
@@ -34,6 +35,7 @@ export async function meter(
   await record(call, answer, {
     usage,
     node: leg.node.url,
+    upstream: leg.upstream,
     source,
     failed: problem !== undefined && !isWanted(problem),
     ttftMs: firstEventAt === undefined ? undefined : firstEventAt - call.startedAt,
@@ -55,6 +57,7 @@ export async function meterFailure(
       reason: route.cancelled ? 'cancelled' : 'error',
     },
     node: null,
+    upstream: 'node',
     source: usage ? 'node' : 'counted',
     failed: !problem || !isWanted(problem),
     ttftMs: undefined,
@@ -70,6 +73,7 @@ function isWanted({ kind }: Problem): boolean {
 interface End {
   usage: NodeUsage;
   node: string | null;
+  upstream: Upstream;
   /** Where the counts come from: the stream itself, a question to the node, or the edge's own counting. */
   source: 'stream' | 'node' | 'counted';
   failed: boolean;
@@ -80,7 +84,7 @@ interface End {
 async function record(
   call: Call,
   { id, model, stream, reservation }: Answered,
-  { usage, node, source, failed, ttftMs, durationMs }: End,
+  { usage, node, upstream, source, failed, ttftMs, durationMs }: End,
 ): Promise<void> {
   log('usage', {
     request_id: call.requestId,
@@ -89,6 +93,7 @@ async function record(
     id,
     key: call.keyId,
     model,
+    upstream,
     node,
     stream,
     ...counts(usage),
@@ -99,6 +104,7 @@ async function record(
   writePoint(call.env.ANALYTICS, {
     keyId: call.keyId,
     model,
+    upstream,
     stream,
     usage,
     source,
@@ -107,6 +113,7 @@ async function record(
     durationMs,
   });
   await reservation.settle({
+    upstream,
     promptTokens: usage.prompt_tokens,
     cachedTokens: usage.cached_tokens ?? 0,
     completionTokens: usage.completion_tokens,

@@ -9,7 +9,7 @@ import { Leg } from './leg.ts';
 import { log } from './log.ts';
 import { cancel, generate } from './node-api.ts';
 import type { KnownNode } from './nodes.ts';
-import { askedOf, choose, report } from './routing/choose.ts';
+import { askedOf, choose, report, soonest } from './routing/choose.ts';
 import type { Asked } from './routing/policy.ts';
 
 /** A node accepts or refuses at once; queueing comes after its headers. One that does neither hangs. */
@@ -68,9 +68,17 @@ export class Route {
     this.#silenceMs = 1_000 * (Number(call.env.SILENCE_SECONDS) || defaultSilenceSeconds);
   }
 
-  /** The first leg. Throws an EdgeError when no node takes the request. */
-  open(): Promise<Leg> {
-    return this.#inRounds(() => new Set());
+  /**
+   * The first leg. Throws an EdgeError when no node takes the request.
+   * @param patient whether to ask again, where nobody answered
+   */
+  open(patient = true): Promise<Leg> {
+    return patient ? this.#inRounds(() => new Set()) : this.#open(new Set());
+  }
+
+  /** Seconds to the first token on the node that would be soonest, as far as is known. */
+  expectedWait(nodes: readonly KnownNode[]): number {
+    return soonest(nodes, this.#asked, Date.now());
   }
 
   /**

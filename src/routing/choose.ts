@@ -2,7 +2,7 @@
 import type { Segment } from 'huozi-gpu-backend/protocol';
 import type { KnownNode } from '../nodes.ts';
 import { type Breaker, type BreakerState, closed, failed, probing, stateOf, succeeded } from './breaker.ts';
-import { type Asked, affinity, type Candidate } from './policy.ts';
+import { type Asked, affinity, type Candidate, expectedTtft } from './policy.ts';
 import { prefixKeys } from './prefix-keys.ts';
 
 /** An isolate's memory, by the node's URL. Plain values. */
@@ -37,6 +37,17 @@ export function choose(
   if (state(chosen) === 'half-open') breakers.set(chosen.url, probing(breakers.get(chosen.url)!, now));
   chosen.sent++;
   return chosen;
+}
+
+/** Expected seconds to the first token on the best of the nodes that may be asked; infinite where there is none. */
+export function soonest(nodes: readonly KnownNode[], { promptTokens }: Asked, now: number): number {
+  const fit = nodes.filter(
+    ({ url, up, info }) => up && !info?.draining && stateOf(breakers.get(url) ?? closed, now) !== 'open',
+  );
+  return Math.min(
+    Number.POSITIVE_INFINITY,
+    ...fit.map((node) => expectedTtft(candidate(node), promptTokens)),
+  );
 }
 
 /** That a node took a request, or that it did not or was lost with it. */

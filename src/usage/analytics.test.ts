@@ -4,6 +4,7 @@ import { type Dataset, writePoint } from './analytics.ts';
 const answered = {
   keyId: 'k1',
   model: 'huozi',
+  upstream: 'node' as const,
   stream: true,
   usage: { prompt_tokens: 7, completion_tokens: 3, reason: 'stop' as const },
   source: 'stream',
@@ -19,7 +20,7 @@ it('writes one point an answer, and none without a dataset', () => {
   expect(points).toEqual([
     {
       indexes: ['k1'],
-      blobs: ['huozi', 'stop', 'stream', 'stream', 'ok'],
+      blobs: ['huozi', 'stop', 'stream', 'stream', 'ok', 'node'],
       doubles: [7, 0, 3, -1, 12],
     },
   ]);

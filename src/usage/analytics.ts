@@ -3,6 +3,7 @@
  * Without content, and indexed by key, by which it is sampled.
  */
 import type { NodeUsage } from 'huozi-gpu-backend/protocol';
+import type { Upstream } from './usage-row.ts';
 
 /** The part of `AnalyticsEngineDataset` that is used. */
 export interface Dataset {
@@ -12,6 +13,7 @@ export interface Dataset {
 interface Answered {
   keyId: string;
   model: string;
+  upstream: Upstream;
   stream: boolean;
   usage: NodeUsage;
   /** Where the counts come from. */
@@ -24,10 +26,10 @@ interface Answered {
 
 /** blob1… and double1… in this order; a TTFT of −1 is none. */
 export function writePoint(dataset: Dataset | undefined, answered: Answered): void {
-  const { keyId, model, stream, usage, source, failed, ttftMs, durationMs } = answered;
+  const { keyId, model, upstream, stream, usage, source, failed, ttftMs, durationMs } = answered;
   dataset?.writeDataPoint({
     indexes: [keyId],
-    blobs: [model, usage.reason, stream ? 'stream' : 'whole', source, failed ? 'failed' : 'ok'],
+    blobs: [model, usage.reason, stream ? 'stream' : 'whole', source, failed ? 'failed' : 'ok', upstream],
     doubles: [
       usage.prompt_tokens,
       usage.cached_tokens ?? 0,

@@ -43,8 +43,8 @@ function query(allowed: readonly Dimension[]) {
   });
 }
 
-export const admins = query(['key', 'model', 'hour']);
-export const owners = z.omit(query(['model', 'hour']), { key: true });
+export const admins = query(['key', 'model', 'hour', 'upstream']);
+export const owners = z.omit(query(['model', 'hour', 'upstream']), { key: true });
 
 /** @param params of the URL. Throws an EdgeError that names the field at fault. */
 export function parseUsageQuery(params: Record<string, string>, now: number): UsageQuery {

@@ -10,6 +10,9 @@ const counters = [
   'unsettled_tokens',
 ] as const;
 
+/** Who answered: one of the nodes, or the endpoint that answers where they cannot (../burst/). */
+export type Upstream = 'node' | 'burst';
+
 export interface UsageRow {
   model: string;
   /** When the hour began, unix seconds. An answer belongs to the hour in which it ended. */
@@ -25,10 +28,14 @@ export interface UsageRow {
   unsettled_tokens: number;
   ttft: Histogram;
   duration: Histogram;
+  /** The same of the answers that burst gave, which are in none of the counters above. Absent where there were none. */
+  burst?: Omit<UsageRow, 'burst'>;
 }
 
 /** How one answer ended. */
 export interface Outcome {
+  /** A node where it is absent. */
+  upstream?: Upstream;
   promptTokens: number;
   cachedTokens: number;
   completionTokens: number;
@@ -50,7 +57,9 @@ export function emptyRow(model: string, hour: number): UsageRow {
   return { model, hour, ...zeros, ttft: emptyHistogram(), duration: emptyHistogram() };
 }
 
-export function countOutcome(row: UsageRow, outcome: Outcome): void {
+export function countOutcome(nodes: UsageRow, outcome: Outcome): void {
+  if (outcome.upstream === 'burst') nodes.burst ??= emptyRow(nodes.model, nodes.hour);
+  const row = outcome.upstream === 'burst' ? nodes.burst! : nodes;
   row.requests++;
   if (outcome.failed) row.errors++;
   row.prompt_tokens += outcome.promptTokens;
@@ -66,7 +75,7 @@ export function countUnsettled(row: UsageRow, tokens: number): void {
   row.unsettled_tokens += tokens;
 }
 
-export type Dimension = 'key' | 'model' | 'hour';
+export type Dimension = 'key' | 'model' | 'hour' | 'upstream';
 
 /** A row as a report shows it; the dimensions it is grouped by stand in it. */
 export type ReportRow = Partial<Record<Dimension, string | number>> &
@@ -97,11 +106,21 @@ export function report(
     return group;
   };
   if (dimensions.length === 0) groupOf({});
-  for (const row of rows) {
+  for (const row of perUpstream(rows)) {
     const group = groupOf(Object.fromEntries(dimensions.map((one) => [one, row[one]])));
     for (const name of counters) group[name] += row[name];
     addHistogram(group.ttft_ms.counts, row.ttft);
     addHistogram(group.duration_ms.counts, row.duration);
   }
   return [...groups.values()];
+}
+
+function* perUpstream(
+  rows: Iterable<UsageRow & { key?: string }>,
+): Generator<UsageRow & { key?: string; upstream: Upstream }> {
+  for (const row of rows) {
+    const { burst, ...ofNodes } = row;
+    if (row.requests > 0) yield { ...ofNodes, upstream: 'node' };
+    if (burst) yield { ...row, ...burst, upstream: 'burst' };
+  }
 }

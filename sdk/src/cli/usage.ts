@@ -5,7 +5,7 @@ import { adminOf } from './admin.ts';
 import { clientOf, clientOptions, parse } from './client.ts';
 import { say, table, UsageError } from './terminal.ts';
 
-export const help = `huozi usage [--by key,model,hour] [--from 2026-11-01] [--to 2026-12-01] [--key ID]
+export const help = `huozi usage [--by key,model,hour,upstream] [--from 2026-11-01] [--to 2026-12-01] [--key ID]
 
 With HUOZI_ADMIN_TOKEN of all keys (--key: of one, up to the second), else of your own. Default: the last 30 days.
   --base-url URL   --json`;

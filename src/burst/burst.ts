@@ -92,8 +92,9 @@ export async function burst(
     request.events.id,
     stream.readable,
     abort,
+    silenceMs,
     [],
-    undefined,
+    0,
     stop,
   );
   left.addEventListener('abort', () => leg.cancel());

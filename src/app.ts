@@ -59,12 +59,19 @@ export function parseJson(bytes: ArrayBuffer): unknown {
 
 /** Whatever a step threw, in OpenAI's shape; what the operator must look at also goes to the log. */
 export function answerError(error: Error, c: Context<App>): Response {
+  return problemResponse(error, { requestId: c.get('requestId'), trace: c.get('trace') });
+}
+
+export function problemResponse(
+  error: Error,
+  { requestId, trace }: Pick<Call, 'requestId' | 'trace'>,
+): Response {
   const problem: Problem = error instanceof EdgeError ? error.problem : { kind: 'internal' };
   if (isOperatorsProblem(problem)) {
     const detail = error instanceof EdgeError ? error.message : placeOf(error);
     log('problem', {
-      request_id: c.get('requestId'),
-      trace_id: c.get('trace').traceId,
+      request_id: requestId,
+      trace_id: trace.traceId,
       problem: problem.kind,
       detail,
     });

@@ -1,4 +1,5 @@
 import type { Env } from './env.ts';
+import type { Kept } from './kept.ts';
 import type { ServerTiming } from './server-timing.ts';
 import type { Trace } from './trace.ts';
 
@@ -15,8 +16,10 @@ export interface Call {
   trace: Trace;
   /** Milliseconds since 1970. */
   startedAt: number;
-  /** Aborts when the client is known to have left. */
+  /** Aborts when the client is known to have left, or with an EdgeError when the answer must end for another reason. */
   client: AbortSignal;
+  /** For an answer that outlives its client's connection: takes what the client would get. */
+  kept?: Kept;
   /** Keeps the worker alive for `work` after the answer has ended. */
   waitUntil(work: Promise<unknown>): void;
 }

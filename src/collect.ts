@@ -30,16 +30,18 @@ export async function collect(exchange: Exchange, first: Leg): Promise<Response>
   if (typeof early === 'string') return new Response(early, { headers });
   if (early) throw new EdgeError(early);
 
-  const client = new ClientStream(blank, () => left.abort());
-  client.probe();
-  const write = (json: string) => {
-    client.write(encoder.encode(json));
-    return client.end();
-  };
+  const { kept } = call;
+  const client = kept ? undefined : new ClientStream(blank, () => left.abort());
+  client?.probe();
   call.waitUntil(
-    outcome.then((end) => write(typeof end === 'string' ? end : JSON.stringify(errorBody(end)))),
+    outcome.then((end) => {
+      const to = client ?? kept!;
+      if (typeof end !== 'string') kept?.failed(end, false);
+      to.write(encoder.encode(typeof end === 'string' ? end : JSON.stringify(errorBody(end))));
+      return to.end();
+    }),
   );
-  return new Response(client.readable, { headers });
+  return new Response(client?.readable ?? null, { headers });
 }
 
 /** The body, or why there is none. Metered either way. */

@@ -4,17 +4,18 @@ import { burst } from './burst/burst.ts';
 import { type Endpoint, endpointFor } from './burst/settings.ts';
 import type { Call } from './call.ts';
 import { collect } from './collect.ts';
-import { EdgeError } from './errors.ts';
+import { EdgeError, errorEvent, type Problem } from './errors.ts';
 import type { Exchange, Retelling } from './exchange.ts';
 import type { Generation } from './generation-fields.ts';
+import type { Production } from './kept.ts';
 import { tenantOf } from './key.ts';
 import { authorise } from './keys/ask-key.ts';
-import { reserve } from './limits/reservation.ts';
+import { holdAgain, type Reservation, reserve } from './limits/reservation.ts';
 import { nodesDefaultMaxTokens, tokenBound } from './limits/token-bound.ts';
 import { meterFailure } from './meter.ts';
 import { type KnownNode, nodesServing } from './nodes.ts';
-import { relay } from './relay.ts';
-import { Route } from './route.ts';
+import { pump, relay } from './relay.ts';
+import { isForWantOfNodes, Route } from './route.ts';
 import { askForTokens } from './tokenize.ts';
 import type { Shorten } from './truncation.ts';
 
@@ -61,10 +62,7 @@ async function respond(
   const tokens = tokenBound(prompt, maxTokens, longest, options.n);
   const reservation = await reserve(call, { id, model, tokens, priority: options.priority !== undefined });
 
-  const left = new AbortController();
-  if (call.client.aborted) left.abort();
-  call.client.addEventListener('abort', () => left.abort());
-  setTimeout(() => left.abort(new EdgeError({ kind: 'deadline_exceeded' })), request.deadline_ms);
+  const { left, release } = leaving(call, request.deadline_ms!);
   const { shorten } = shape;
   const current = () => nodesServing(call, model);
   const fields = { prompt: shape.promptField, format: generation.formatField };
@@ -96,23 +94,81 @@ async function respond(
       throw error;
     });
   };
-  const exchange: Exchange = {
-    call,
-    answer: { id, model, reservation },
-    left,
-    retell: shape.retell,
-    async another(lost) {
-      if (left.signal.aborted || lost.isFinal || lost.upstream === 'burst') return undefined;
-      lost.abandon();
-      return await route.goOn(lost);
-    },
-  };
+  const exchange = exchangeOf(call, { id, model, reservation }, left, () => route, shape.retell);
   const leg = await call.timing.measure('node', openSomewhere()).catch((error) => {
     const problem = error instanceof EdgeError ? error.problem : undefined;
     call.waitUntil(meterFailure(call, { ...exchange.answer, stream, route, problem }));
+    release();
     throw error;
   });
+  const { lease, renewMs } = reservation;
+  // Without the tokens' ids nobody can go on.
+  const again = leg.upstream === 'burst' ? undefined : { ...request, prompt: route.prompt };
+  call.kept?.begun(again && { request: again, fields, lease, renewMs }, release);
   return stream ? relay(exchange, leg) : collect(exchange, leg);
+}
+
+/**
+ * Goes on with a stream whose worker was lost, or that no node could take.
+ * @param ids the answer so far
+ */
+export async function goOn(call: Call, production: Production, ids: readonly number[]): Promise<void> {
+  const { request, fields, lease, renewMs } = production;
+  const { id, model } = request.events;
+  const kept = call.kept!;
+  const { left, release } = leaving(call, request.deadline_ms!);
+  const route = new Route(call, () => nodesServing(call, model), request, fields, left.signal, ids);
+  const reservation = await holdAgain(call, lease, renewMs);
+  const exchange = exchangeOf(call, { id, model, reservation }, left, () => route, undefined);
+  kept.begun(production, release);
+  try {
+    if (!route.canBegin) throw new EdgeError({ kind: 'node_lost' });
+    await pump(exchange, await route.open(), kept);
+  } catch (error) {
+    const problem: Problem = error instanceof EdgeError ? error.problem : { kind: 'internal' };
+    if (kept.failed(problem, isForWantOfNodes(error))) return reservation.letGo();
+    await meterFailure(call, { ...exchange.answer, stream: true, route, problem });
+    kept.write(new TextEncoder().encode(errorEvent(problem)));
+    await kept.end();
+  }
+}
+
+/** Aborts when the client leaves, and when the answer takes too long. */
+function leaving(
+  { client, startedAt }: Call,
+  deadlineMs: number,
+): { left: AbortController; release(): void } {
+  const left = new AbortController();
+  if (client.aborted) left.abort(client.reason);
+  client.addEventListener('abort', () => left.abort(client.reason));
+  const deadline = setTimeout(
+    () => left.abort(new EdgeError({ kind: 'deadline_exceeded' })),
+    Math.max(0, startedAt + deadlineMs - Date.now()),
+  );
+  return { left, release: () => clearTimeout(deadline) };
+}
+
+function exchangeOf(
+  call: Call,
+  answer: { id: string; model: string; reservation: Reservation },
+  left: AbortController,
+  route: () => Route,
+  retell: Shape['retell'],
+): Exchange {
+  return {
+    call,
+    answer,
+    left,
+    retell,
+    async another(lost) {
+      if (left.signal.aborted || lost.isFinal || lost.upstream === 'burst') return undefined;
+      lost.abandon();
+      return await route().goOn(lost);
+    },
+    get stranded() {
+      return route().stranded;
+    },
+  };
 }
 
 /** What the nodes say of a model is for those alone whose key may use it. */
@@ -138,7 +194,7 @@ function isTooLong(error: unknown): boolean {
 }
 
 async function generateRequest(
-  { env, keyId }: Call,
+  { env, keyId, kept }: Call,
   generation: Generation,
   prompt: Segment[],
   { object, role, id }: Shape,
@@ -157,7 +213,7 @@ async function generateRequest(
     deadline_ms: (Number(env.DEADLINE_SECONDS) || defaultDeadlineSeconds) * 1000,
     events: {
       object,
-      id: id ?? `${prefix}-${crypto.randomUUID().replaceAll('-', '')}`,
+      id: id ?? kept?.answerId ?? `${prefix}-${crypto.randomUUID().replaceAll('-', '')}`,
       model: generation.model,
       created: Math.floor(Date.now() / 1000),
       role,

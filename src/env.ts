@@ -1,6 +1,7 @@
 import type { FleetApi } from './fleet/fleet-api.ts';
 import type { DirectoryApi, KeyApi, Objects } from './keys/key-api.ts';
 import type { ConversationApi } from './responses/conversation-api.ts';
+import type { AnswerObjects } from './streams/stream-api.ts';
 import type { Dataset } from './usage/analytics.ts';
 
 /** What `wrangler.toml` and the secrets give the worker. */
@@ -51,4 +52,7 @@ export interface Env {
   /** So many days after its last response a stored conversation is forgotten. 30 by default. */
   RESPONSE_DAYS?: string;
   FLEET: Objects<FleetApi>;
+  ANSWERS: AnswerObjects;
+  /** So long after its end a resumable answer, or one with an idempotency key, can be had again. 600 by default. */
+  STREAM_RETENTION_SECONDS?: string;
 }

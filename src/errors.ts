@@ -23,6 +23,11 @@ export type Problem =
   | { kind: 'key_not_found' }
   | { kind: 'response_not_found'; id: string; param: string }
   | { kind: 'responses_unavailable' }
+  | { kind: 'stream_not_found'; id: string }
+  | { kind: 'event_not_found' }
+  | { kind: 'stream_interrupted' }
+  | { kind: 'streams_unavailable' }
+  | { kind: 'idempotency_key_reused' }
   | { kind: 'unknown_url'; method: string; path: string }
   | { kind: 'method_not_allowed'; method: string; allow: string }
   | { kind: 'model_not_found'; model: string }
@@ -192,6 +197,46 @@ function wire(problem: Problem): WireError {
         message: 'Stored responses cannot be reached at the moment.',
         code: problem.kind,
         headers: retryAfter(1),
+      };
+    case 'stream_not_found':
+      return {
+        ...badRequest,
+        status: 404,
+        message: `There is no stream ${JSON.stringify(problem.id.slice(0, 80))} that could be read (any more).`,
+        param: 'id',
+        code: problem.kind,
+      };
+    case 'event_not_found':
+      return {
+        ...badRequest,
+        message:
+          'after: no event of this stream has that number (yet). It comes as ?after= or as Last-Event-ID.',
+        param: 'after',
+        code: problem.kind,
+      };
+    case 'stream_interrupted':
+      return {
+        ...serverError,
+        status: 503,
+        message: 'No node can go on with the answer at the moment. Ask for the rest with the last id.',
+        code: problem.kind,
+      };
+    case 'streams_unavailable':
+      return {
+        ...serverError,
+        status: 503,
+        message: 'Stored answers cannot be reached at the moment.',
+        code: problem.kind,
+        headers: retryAfter(1),
+      };
+    case 'idempotency_key_reused':
+      return {
+        ...badRequest,
+        status: 409,
+        message: 'This idempotency key was used for another request.',
+        param: 'Idempotency-Key',
+        code: problem.kind,
+        headers: noRetry,
       };
     case 'unknown_url':
       return {

@@ -17,6 +17,8 @@ export interface Exchange {
    * there is none, when nobody waits for the answer, or when it cannot go on.
    */
   another: (lost: Leg) => Promise<Leg | undefined>;
+  /** Whether it has ended for want of a node alone. */
+  readonly stranded: boolean;
   /** For answers that are not told in the node's own events. */
   retell: (() => Retelling) | undefined;
 }

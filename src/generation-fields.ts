@@ -79,6 +79,9 @@ export const generationFields = {
     '*',
   ]),
 
+  /** With `stream`: the answer goes on without its client, which may come back for the rest (streams/README.md). */
+  resumable: z._default(z.boolean(), false),
+
   user: label,
 };
 
@@ -114,6 +117,7 @@ export function toGeneration(fields: Fields): Generation {
   ) {
     refuse('max_tokens', 'differs from max_completion_tokens; give one of them.');
   }
+  if (fields.resumable && !fields.stream) refuse('resumable', 'is for streams: needs stream to be true.');
   const maxTokens = max_completion_tokens ?? max_tokens;
   if (maxTokens !== undefined && fields.min_tokens > maxTokens)
     refuse('min_tokens', 'is more than max_tokens.');

@@ -8,11 +8,8 @@ import { methodNotAllowed } from 'hono/method-not-allowed';
 import { requestId } from 'hono/request-id';
 import { admin } from './admin/admin.ts';
 import { requireAdmin } from './admin/require-admin.ts';
+import { answering } from './answering.ts';
 import { type App, answerError, callOf, readJson } from './app.ts';
-import { parseChatRequest } from './chat-request.ts';
-import { renderChat, renderText } from './chatml.ts';
-import { parseCompletionRequest } from './completion-request.ts';
-import { complete } from './completions.ts';
 import { errorResponse } from './errors.ts';
 import { readExperts } from './experts/experts.ts';
 import { hearBeat } from './fleet/beat.ts';
@@ -23,10 +20,11 @@ import { playground } from './playground.ts';
 import { requireKey } from './require-key.ts';
 import { responses } from './responses/responses.ts';
 import { ServerTiming } from './server-timing.ts';
+import type { AnsweredPath } from './streams/stream-api.ts';
+import { answer, follow, stop } from './streams/streams.ts';
 import { tokenizePrompt } from './tokenize.ts';
 import { parseTokenizeRequest } from './tokenize-request.ts';
 import { traceOf } from './trace.ts';
-import { shortening } from './truncation.ts';
 import { ownUsage } from './usage/own-usage.ts';
 import { allowOrigins, safeHeaders } from './web-safety.ts';
 
@@ -34,6 +32,7 @@ export { FleetObject } from './fleet/fleet-object.ts';
 export { KeyDirectory } from './keys/key-directory.ts';
 export { KeyObject } from './keys/key-object.ts';
 export { ConversationObject } from './responses/conversation-object.ts';
+export { AnswerObject } from './streams/answer-object.ts';
 
 const maxBodyBytes = 1024 * 1024;
 const app = new Hono<App>();
@@ -86,21 +85,11 @@ app.get('/v1/models/:id{.+}', async (c) => {
 app.get('/v1/usage', async (c) => c.json(await ownUsage(callOf(c), c.req.query())));
 app.get('/v1/experts', async (c) => c.json(await readExperts(callOf(c), c.req.query())));
 
-app.post('/v1/chat/completions', async (c) => {
-  const request = parseChatRequest(await readJson(c));
-  const shape = {
-    object: 'chat.completion',
-    role: request.role,
-    promptField: 'messages',
-    shorten: request.truncation === 'auto' ? shortening(request) : undefined,
-  } as const;
-  return complete(callOf(c), request, renderChat(request.turns, request.ending), shape);
-});
-app.post('/v1/completions', async (c) => {
-  const request = parseCompletionRequest(await readJson(c));
-  const shape = { object: 'text_completion', role: 'assistant', promptField: 'prompt' } as const;
-  return complete(callOf(c), request, renderText(request.prompt), shape);
-});
+for (const path of Object.keys(answering) as AnsweredPath[]) {
+  app.post(path, (c) => answer(c, path));
+}
+app.get('/v1/streams/:id', follow);
+app.delete('/v1/streams/:id', stop);
 
 app.route('/v1/responses', responses);
 app.post('/v1/tokenize', async (c) => {

@@ -52,7 +52,7 @@ export async function tenantOf(keySecret: string, id: string): Promise<string> {
   return hex(new Uint8Array(mac, 0, 16));
 }
 
-function hex(bytes: Uint8Array): string {
+export function hex(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 

@@ -53,7 +53,7 @@ export async function meterFailure(
   await record(call, answer, {
     usage: usage ?? {
       prompt_tokens: 0,
-      completion_tokens: 0,
+      completion_tokens: route.position,
       reason: route.cancelled ? 'cancelled' : 'error',
     },
     node: null,

@@ -9,6 +9,7 @@ import { ClientStream } from './client-stream.ts';
 import { errorEvent, type Problem } from './errors.ts';
 import { isPing } from './event-bytes.ts';
 import { type Exchange, problemOf } from './exchange.ts';
+import type { Kept } from './kept.ts';
 import { passOn } from './lean.ts';
 import type { Leg } from './leg.ts';
 import { meter } from './meter.ts';
@@ -16,6 +17,8 @@ import { meter } from './meter.ts';
 const encoder = new TextEncoder();
 const ping = encoder.encode(': ping\n\n');
 const migrated = encoder.encode(': migrated\n\n');
+/** Milliseconds. */
+const longestSettling = 1_000;
 const headers = {
   'content-type': 'text/event-stream; charset=utf-8',
   'cache-control': 'no-store, no-transform',
@@ -24,17 +27,24 @@ const headers = {
 };
 
 export function relay(exchange: Exchange, first: Leg): Response {
+  const { kept } = exchange.call;
+  if (kept) {
+    exchange.call.waitUntil(pump(exchange, first, kept));
+    return new Response(null, { headers });
+  }
   const client = new ClientStream(ping, () => exchange.left.abort());
   exchange.call.waitUntil(pump(exchange, first, client));
   return new Response(client.readable, { headers });
 }
 
-async function pump(exchange: Exchange, first: Leg, client: ClientStream): Promise<void> {
+/** Settles when the answer is metered, or is to go on later. */
+export async function pump(exchange: Exchange, first: Leg, client: ClientStream | Kept): Promise<void> {
+  const { kept } = exchange.call;
   let leg = first;
   let firstEventAt: number | undefined;
   let metered: Promise<void> | undefined;
   const told = exchange.retell?.();
-  const lean = exchange.call.env.RELAY === 'lean' && !told;
+  const lean = exchange.call.env.RELAY === 'lean' && !told && client instanceof ClientStream;
   if (told) client.write(encoder.encode(told.begin()));
   const meterLeg = (problem?: Problem) =>
     meter(exchange.call, { ...exchange.answer, stream: true, firstEventAt, leg, problem });
@@ -56,8 +66,12 @@ async function pump(exchange: Exchange, first: Leg, client: ClientStream): Promi
     if (firstEventAt !== undefined) client.write(migrated);
   }
   const problem = problemOf(leg, exchange);
+  if (problem && kept?.failed(problem, exchange.stranded)) return exchange.answer.reservation.letGo();
   if (told) client.write(encoder.encode(await told.end(problem)));
   else if (problem) client.write(encoder.encode(errorEvent(problem)));
+  metered ??= kept && meterLeg(problem);
+  // What is kept as ended must have been settled, as far as waiting for it helps.
+  if (kept) await Promise.race([metered, new Promise((resolve) => setTimeout(resolve, longestSettling))]);
   await client.end();
   await (metered ?? meterLeg(problem));
 }

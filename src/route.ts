@@ -37,9 +37,10 @@ export class Route {
   readonly #asked: Asked;
   readonly #nodes: () => Promise<readonly KnownNode[]>;
   /** Token ids of the answer so far. Legs add to it. */
-  readonly #ids: number[] = [];
+  readonly #ids: number[];
   readonly #acceptMs: number;
   readonly #silenceMs: number;
+  #stranded = false;
   #legs = 0;
   #fruitless = 0;
   #idsBefore = 0;
@@ -50,6 +51,7 @@ export class Route {
   /**
    * @param nodes those that serve the model, as they are known at that time
    * @param left aborts when the client has left, however that was noticed
+   * @param ids of the answer so far, where it was begun elsewhere
    */
   constructor(
     call: Call,
@@ -57,7 +59,9 @@ export class Route {
     request: GenerateRequest,
     fields: ClientFields,
     left: AbortSignal,
+    ids: readonly number[] = [],
   ) {
+    this.#ids = [...ids];
     this.#call = call;
     this.#nodes = nodes;
     this.#left = left;
@@ -100,7 +104,10 @@ export class Route {
     });
     // Once all others have been asked, the one that was lost may have come back.
     const excluded = (wait: number) => (wait < 1_000 ? new Set([lost.node.url]) : new Set<string>());
-    return await this.#inRounds(excluded).catch(() => undefined);
+    return await this.#inRounds(excluded).catch((error) => {
+      this.#stranded = !this.#left.aborted && isForWantOfNodes(error);
+      return undefined;
+    });
   }
 
   /** Asks every node, and again a moment later, as long as it is nobody's refusal but only that nobody answered. */
@@ -131,10 +138,29 @@ export class Route {
     return this.#cancelled;
   }
 
+  /** Whether `goOn` gave nothing because nobody could take the answer, and not because of the answer itself. */
+  get stranded(): boolean {
+    return this.#stranded;
+  }
+
+  /** False where half an answer was begun elsewhere that cannot be gone on with. */
+  get canBegin(): boolean {
+    const { n = 1, echo = false } = this.#request;
+    return this.#ids.length === 0 || (n === 1 && !echo);
+  }
+
+  get prompt(): GenerateRequest['prompt'] {
+    return this.#request.prompt;
+  }
+
+  /** Tokens of the answer so far. */
+  get position(): number {
+    return this.#ids.length;
+  }
+
   /** Choices told at once share one list of ids, and an echoed prompt would be echoed again. */
   #canGoOn(lost: Leg): boolean {
-    const { n = 1, echo = false } = this.#request;
-    return this.#ids.length === 0 || (n === 1 && !echo && lost.knowsItsTokens);
+    return this.#ids.length === 0 || (this.canBegin && lost.knowsItsTokens);
   }
 
   async #open(tried: Set<string>): Promise<Leg> {
@@ -207,6 +233,12 @@ export class Route {
       if (!leg) this.#left.removeEventListener('abort', leave);
     }
   }
+}
+
+/** Whether the same may succeed as soon as there are nodes, or room on them. */
+export function isForWantOfNodes(error: unknown): boolean {
+  const kind = error instanceof EdgeError ? error.problem.kind : undefined;
+  return kind === 'no_node_available' || kind === 'overloaded';
 }
 
 function isEventStream(response: Response): response is Response & { body: ReadableStream<Uint8Array> } {

@@ -37,7 +37,15 @@ export function allowOrigins(): MiddlewareHandler<App> {
         'timeout',
       ].map((what) => `x-stainless-${what}`),
     ],
-    exposeHeaders: ['x-request-id', 'x-should-retry', 'retry-after', 'server-timing', ...limited],
+    exposeHeaders: [
+      'x-request-id',
+      'x-huozi-stream',
+      'idempotent-replayed',
+      'x-should-retry',
+      'retry-after',
+      'server-timing',
+      ...limited,
+    ],
     maxAge: 3600,
   });
 }

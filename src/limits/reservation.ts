@@ -20,6 +20,10 @@ export interface Reservation {
    * it runs out.
    */
   settle(outcome: Outcome): Promise<void>;
+  /** Somebody else will settle it: it is no longer renewed here. */
+  letGo(): void;
+  readonly lease: Lease;
+  readonly renewMs: number;
 }
 
 /** Throws an EdgeError when the key does not open this, or a limit stands against it. */
@@ -36,6 +40,16 @@ export async function reserve(
   return hold(call, acquired.lease, acquired.renewMs);
 }
 
+/**
+ * Takes up what another one, who died, may have held. If the lease is not there any more there is nothing left to
+ * settle: it was settled, or charged in full when it ran out.
+ */
+export async function holdAgain(call: Call, lease: Lease, renewMs: number): Promise<Reservation> {
+  const expiresAt = await askKey(call, (key) => key.renew(lease.id));
+  if (expiresAt === undefined) return { async settle() {}, letGo() {}, lease, renewMs };
+  return hold(call, { ...lease, expiresAt }, renewMs);
+}
+
 function hold(call: Call, lease: Lease, renewMs: number): Reservation {
   const renew = async () => {
     // If it fails, the next one may do, and else the lease runs out.
@@ -46,6 +60,9 @@ function hold(call: Call, lease: Lease, renewMs: number): Reservation {
   };
   const renewal = setInterval(renew, renewMs);
   return {
+    lease,
+    renewMs,
+    letGo: () => clearInterval(renewal),
     async settle(outcome) {
       clearInterval(renewal);
       for (const waitMs of [...settleAgainMs, undefined]) {

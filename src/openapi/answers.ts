@@ -237,6 +237,11 @@ export const answers: Record<string, JsonSchema> = {
     'name?': string,
     'arguments?': string,
   }),
+  Stream: object({
+    id: string,
+    object: only('stream'),
+    status: oneOf('completed', 'failed', 'cancelled'),
+  }),
   InputTokens: object({ object: only('response.input_tokens'), input_tokens: integer }),
   DeletedResponse: object({ id: string, object: only('response'), deleted: only(true) }),
 

@@ -7,6 +7,7 @@ import { expertsQuery } from '../experts/experts.ts';
 import { beatBody } from '../fleet/beat.ts';
 import { itemsQuery, retrieval } from '../responses/item-query.ts';
 import { inputTokensBody, responseBody } from '../responses/response-request.ts';
+import { followQuery } from '../streams/follow-query.ts';
 import { tokenizeChatBody, tokenizeTextBody } from '../tokenize-request.ts';
 import { admins, owners } from '../usage/usage-query.ts';
 
@@ -83,6 +84,17 @@ export const operations: Record<string, Operation> = {
     who: 'key',
     query: itemsQuery,
     answer: 'InputItemList',
+  },
+  'GET /v1/streams/{id}': {
+    summary: ['Go on reading a resumable stream, after event `after` or `Last-Event-ID`', '续读可恢复的流'],
+    who: 'key',
+    query: followQuery,
+    answer: 'text/event-stream',
+  },
+  'DELETE /v1/streams/{id}': {
+    summary: ['Stop the answer of a stream', '停止流的生成'],
+    who: 'key',
+    answer: 'Stream',
   },
   'POST /v1/tokenize': {
     summary: ['Count and show tokens', '计数并显示 token'],

@@ -1,4 +1,4 @@
-/** `POST /v1/responses` and what can be done with a response afterwards. */
+/** A response, and what can be done with it afterwards. */
 import { Hono } from 'hono';
 import { type App, callOf, readJson } from '../app.ts';
 import type { Call } from '../call.ts';
@@ -22,7 +22,6 @@ import { inWordsOfResponses, toChat } from './to-chat.ts';
 
 export const responses = new Hono<App>();
 
-responses.post('/', async (c) => create(callOf(c), await readJson(c)));
 responses.post('/input_tokens', async (c) => {
   const { model, fields } = parseInputTokensFields(await readJson(c));
   const call = callOf(c);
@@ -50,7 +49,8 @@ responses.get('/:id/input_items', async (c) => {
   return c.json(page(JSON.parse(items) as Item[]));
 });
 
-async function create(call: Call, body: unknown): Promise<Response> {
+/** `POST /v1/responses`. */
+export async function createResponse(call: Call, body: unknown): Promise<Response> {
   const fields = parseResponseFields(body);
   const { previous_response_id: previous, store } = fields;
   const { input, request } = asChat(fields, await historyOf(call, previous));

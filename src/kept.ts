@@ -1,0 +1,32 @@
+/**
+ * What takes the client's place where an answer outlives its client's connection (streams/): the steps of an answer
+ * know no more of that.
+ */
+
+import type { GenerateRequest } from 'huozi-gpu-backend/protocol';
+import type { Problem } from './errors.ts';
+import type { Lease } from './limits/ledger.ts';
+import type { ClientFields } from './route.ts';
+
+/** All that it takes to go on with an answer, beside its tokens so far. Plain values. */
+export interface Production {
+  request: GenerateRequest;
+  fields: ClientFields;
+  lease: Lease;
+  renewMs: number;
+}
+
+export interface Kept {
+  /** Of the answer; where undefined one is made up. */
+  readonly answerId: string | undefined;
+  /** A node has accepted. @param release what holds something until the answer is over */
+  begun(production: Production, release: () => void): void;
+  write(bytes: Uint8Array): undefined;
+  /**
+   * It is not whole. Comes before what is written about it.
+   * @param stranded only for want of a node
+   * @returns whether it will go on: then this is not its end, and nothing is settled
+   */
+  failed(problem: Problem, stranded: boolean): boolean;
+  end(): Promise<void>;
+}

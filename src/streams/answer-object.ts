@@ -1,0 +1,211 @@
+/**
+ * One answer that outlives its client's connection, named by its key and by the answer's id or the client's
+ * idempotency key: so no other key reaches it, and of two requests with one key there is one answer.
+ *
+ * It is made here, by the same steps as any other. If the object is lost amid that (the worker was killed, moved,
+ * updated), what can be resumed goes on from its stored tokens: by the alarm, or when somebody asks for it.
+ */
+import { DurableObject } from 'cloudflare:workers';
+import { answering } from '../answering.ts';
+import { parseJson, problemResponse } from '../app.ts';
+import type { Call } from '../call.ts';
+import { goOn } from '../completions.ts';
+import type { Env } from '../env.ts';
+import { EdgeError } from '../errors.ts';
+import { authorise } from '../keys/ask-key.ts';
+import { log } from '../log.ts';
+import { ServerTiming } from '../server-timing.ts';
+import { AnswerStore, type Stored } from './answer-store.ts';
+import { Follower } from './follower.ts';
+import { endingsOf, Numbering } from './numbering.ts';
+import { RunningAnswer, watchMs } from './running-answer.ts';
+import type { AnswerStatus, Asked } from './stream-api.ts';
+import { ToldLog } from './told-log.ts';
+
+interface Run {
+  answer: RunningAnswer;
+  /** Settles when the response has its status; rejects when there is no answer. */
+  begun: Promise<unknown>;
+}
+
+export class AnswerObject extends DurableObject<Env> {
+  readonly #store: AnswerStore;
+  #run: Run | undefined;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    this.#store = new AnswerStore(ctx.storage);
+  }
+
+  override async fetch(request: Request): Promise<Response> {
+    const asked = JSON.parse(request.headers.get('x-asked')!) as Asked;
+    const headers = new Headers();
+    try {
+      if (request.method === 'GET') return this.#follow(asked);
+      return await this.#answer(asked, await request.arrayBuffer(), request.signal, headers);
+    } catch (error) {
+      const response = problemResponse(error as Error, asked);
+      for (const [name, value] of headers) response.headers.set(name, value);
+      return response;
+    }
+  }
+
+  stop(): AnswerStatus | undefined {
+    const known = this.#known();
+    if (known?.status !== 'running') return known?.status;
+    this.#goOn(known);
+    this.#run?.answer.stop({ kind: 'generation_cancelled' });
+    return 'cancelled';
+  }
+
+  /** Goes on with what was lost, or forgets what is over. */
+  override async alarm(): Promise<void> {
+    const known = this.#known();
+    if (!known) return;
+    if (known.forgetAt === undefined) {
+      this.#goOn(known);
+      this.#store.wakeAt(Date.now() + watchMs);
+    } else if (known.forgetAt <= Date.now()) {
+      await this.#store.forget();
+    } else {
+      this.#store.wakeAt(known.forgetAt);
+    }
+  }
+
+  /** Begins the answer, or joins it. */
+  async #answer(asked: Asked, body: ArrayBuffer, client: AbortSignal, headers: Headers): Promise<Response> {
+    const known = this.#known();
+    const call = this.#callOf(asked, headers);
+    if (known) {
+      if (known.hash !== asked.hash) throw new EdgeError({ kind: 'idempotency_key_reused' });
+      await authorise(call, 'inference');
+      headers.set('idempotent-replayed', 'true');
+      this.#goOn(known);
+    } else {
+      this.#run = this.#begin(asked, call, body);
+    }
+    const run = this.#run;
+    if (!run) return this.#tell(known!, asked.after, headers);
+    const leave = run.answer.hold();
+    client.addEventListener('abort', leave);
+    try {
+      await run.begun;
+      return this.#tell(run.answer.stored, asked.after, headers, run.answer);
+    } finally {
+      leave();
+    }
+  }
+
+  #follow(asked: Asked): Response {
+    const known = this.#known();
+    if (!known?.resumable) throw new EdgeError({ kind: 'stream_not_found', id: asked.id });
+    this.#goOn(known);
+    return this.#tell(known, asked.after, new Headers(), this.#run?.answer);
+  }
+
+  #tell(stored: Stored, after = 0, headers: Headers, running?: RunningAnswer): Response {
+    // What has no numbers is told from its beginning.
+    const from = stored.resumable ? after : 0;
+    const last = running?.log.last ?? this.#store.lastPiece?.last ?? 0;
+    if (from > last) throw new EdgeError({ kind: 'event_not_found' });
+    if (from > 0 && from === last && stored.status !== 'running') return new Response(null, { status: 204 });
+    headers.set('content-type', stored.contentType);
+    headers.set('cache-control', 'no-store, no-transform');
+    headers.set('x-accel-buffering', 'no');
+    return new Response(running?.follow(from) ?? this.#readStored(last, from), { headers });
+  }
+
+  #readStored(last: number, after: number): ReadableStream<Uint8Array> {
+    const told = new ToldLog(last, true, (n) => this.#store.after(n));
+    told.ended = true;
+    const follower = new Follower(told, after, new Uint8Array(), () => undefined);
+    follower.go();
+    return follower.readable;
+  }
+
+  #known(): Stored | undefined {
+    return this.#run?.answer.stored ?? this.#store.read();
+  }
+
+  #begin(asked: Asked, call: Call, body: ArrayBuffer): Run {
+    const { requestId, keyId, trace, startedAt } = asked;
+    const stored: Stored = {
+      status: 'running',
+      hash: asked.hash,
+      resumable: false,
+      contentType: 'application/json',
+      origin: { requestId, keyId, trace, startedAt },
+      production: undefined,
+      forgetAt: undefined,
+    };
+    const answer = this.#running(stored, asked.answerId);
+    const make = async () => {
+      const json = parseJson(body) as { resumable?: unknown } | null;
+      stored.resumable = json?.resumable === true;
+      // Stored before the response is there.
+      if (stored.resumable) stored.contentType = 'text/event-stream; charset=utf-8';
+      const response = await answering[asked.path]({ ...call, kept: answer, client: answer.stopped }, json);
+      stored.contentType = response.headers.get('content-type') ?? stored.contentType;
+      // An answer in one piece that was there at once.
+      if (response.body) {
+        answer.write(new Uint8Array(await response.arrayBuffer()));
+        await answer.end();
+      }
+    };
+    const begun = make().catch((error) => {
+      this.#run = undefined;
+      throw error;
+    });
+    // Also when everybody has left.
+    this.ctx.waitUntil(begun.catch(() => undefined));
+    return { answer, begun };
+  }
+
+  /** Goes on with an answer that should be running and is not. */
+  #goOn(stored: Stored): void {
+    if (this.#run || stored.status !== 'running' || !stored.production) return;
+    const { lastPiece } = this.#store;
+    const ids = this.#store.ids();
+    const toDrop = lastPiece ? endingsOf(lastPiece.bytes) : 0;
+    const answer = this.#running(stored, undefined, new Numbering(lastPiece?.last, ids.length, toDrop));
+    this.#run = { answer, begun: Promise.resolve() };
+    log('stream_goes_on', { request_id: stored.origin.requestId, position: ids.length });
+    const call = this.#callOf({ ...stored.origin, keyHash: '' }, new Headers());
+    const work = goOn({ ...call, kept: answer, client: answer.stopped }, stored.production, ids);
+    this.ctx.waitUntil(
+      work.catch(() => {
+        // Its key's object cannot be reached, or something that nobody foresaw: the alarm tries again.
+        answer.failed({ kind: 'keys_unavailable' }, true);
+      }),
+    );
+  }
+
+  #running(stored: Stored, answerId: string | undefined, numbering?: Numbering): RunningAnswer {
+    return new RunningAnswer(this.#store, stored, {
+      answerId,
+      retentionSeconds: this.env.STREAM_RETENTION_SECONDS,
+      numbering,
+      onOver: () => {
+        this.#run = undefined;
+      },
+    });
+  }
+
+  #callOf(
+    { requestId, keyId, keyHash, trace, startedAt }: Stored['origin'] & { keyHash: string },
+    responseHeaders: Headers,
+  ): Call {
+    return {
+      env: this.env,
+      requestId,
+      keyId,
+      keyHash,
+      responseHeaders,
+      timing: new ServerTiming(),
+      trace,
+      startedAt,
+      client: new AbortController().signal,
+      waitUntil: (work) => this.ctx.waitUntil(work),
+    };
+  }
+}

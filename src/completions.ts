@@ -110,14 +110,18 @@ async function respond(
 
 /**
  * Goes on with a stream whose worker was lost, or that no node could take.
- * @param ids the answer so far
+ * @param told the answer so far, see Route
  */
-export async function goOn(call: Call, production: Production, ids: readonly number[]): Promise<void> {
+export async function goOn(
+  call: Call,
+  production: Production,
+  told: { ids: readonly number[]; endTold: number },
+): Promise<void> {
   const { request, fields, lease, renewMs } = production;
   const { id, model } = request.events;
   const kept = call.kept!;
   const { left, release } = leaving(call, request.deadline_ms!);
-  const route = new Route(call, () => nodesServing(call, model), request, fields, left.signal, ids);
+  const route = new Route(call, () => nodesServing(call, model), request, fields, left.signal, told);
   const reservation = await holdAgain(call, lease, renewMs);
   const exchange = exchangeOf(call, { id, model, reservation }, left, () => route, undefined);
   kept.begun(production, release);

@@ -45,13 +45,13 @@ export class Route {
   #fruitless = 0;
   #idsBefore = 0;
   /** See Leg. */
-  #endTold = 0;
+  #endTold: number;
   #cancelled: Promise<NodeUsage | undefined> | undefined;
 
   /**
    * @param nodes those that serve the model, as they are known at that time
    * @param left aborts when the client has left, however that was noticed
-   * @param ids of the answer so far, where it was begun elsewhere
+   * @param told what is known of the answer so far, where it was begun elsewhere
    */
   constructor(
     call: Call,
@@ -59,9 +59,10 @@ export class Route {
     request: GenerateRequest,
     fields: ClientFields,
     left: AbortSignal,
-    ids: readonly number[] = [],
+    told: { ids: readonly number[]; endTold: number } = { ids: [], endTold: 0 },
   ) {
-    this.#ids = [...ids];
+    this.#ids = [...told.ids];
+    this.#endTold = told.endTold;
     this.#call = call;
     this.#nodes = nodes;
     this.#left = left;

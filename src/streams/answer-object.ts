@@ -12,12 +12,13 @@ import type { Call } from '../call.ts';
 import { goOn } from '../completions.ts';
 import type { Env } from '../env.ts';
 import { EdgeError } from '../errors.ts';
+import { endEvents } from '../event-bytes.ts';
 import { authorise } from '../keys/ask-key.ts';
 import { log } from '../log.ts';
 import { ServerTiming } from '../server-timing.ts';
 import { AnswerStore, type Stored } from './answer-store.ts';
 import { Follower } from './follower.ts';
-import { endingsOf, Numbering } from './numbering.ts';
+import { Numbering } from './numbering.ts';
 import { RunningAnswer, watchMs } from './running-answer.ts';
 import type { AnswerStatus, Asked } from './stream-api.ts';
 import { ToldLog } from './told-log.ts';
@@ -166,12 +167,12 @@ export class AnswerObject extends DurableObject<Env> {
     if (this.#run || stored.status !== 'running' || !stored.production) return;
     const { lastPiece } = this.#store;
     const ids = this.#store.ids();
-    const toDrop = lastPiece ? endingsOf(lastPiece.bytes) : 0;
-    const answer = this.#running(stored, undefined, new Numbering(lastPiece?.last, ids.length, toDrop));
+    const endTold = lastPiece ? endEvents(lastPiece.bytes) : 0;
+    const answer = this.#running(stored, undefined, new Numbering(lastPiece?.last, ids.length));
     this.#run = { answer, begun: Promise.resolve() };
     log('stream_goes_on', { request_id: stored.origin.requestId, position: ids.length });
     const call = this.#callOf({ ...stored.origin, keyHash: '' }, new Headers());
-    const work = goOn({ ...call, kept: answer, client: answer.stopped }, stored.production, ids);
+    const work = goOn({ ...call, kept: answer, client: answer.stopped }, stored.production, { ids, endTold });
     this.ctx.waitUntil(
       work.catch(() => {
         // Its key's object cannot be reached, or something that nobody foresaw: the alarm tries again.

@@ -13,15 +13,12 @@ export class Numbering {
   ids: number[] = [];
   /** Of the whole answer. */
   idCount: number;
-  /** Events that a node tells once more, because it cannot know that they were told: see `endingsOf`. */
-  #toDrop: number;
   /** A comment, which stands in the event after it: so events can be counted by their blank lines. */
   #comment = '';
 
-  constructor(last = 0, idCount = 0, toDrop = 0) {
+  constructor(last = 0, idCount = 0) {
     this.last = last;
     this.idCount = idCount;
-    this.#toDrop = toDrop;
   }
 
   /** @param events whole ones of a node, or of the edge. Gives them numbered; perhaps none. */
@@ -33,10 +30,9 @@ export class Numbering {
       else if (line.startsWith(idsMark)) this.#read(line);
       else if (line === ': migrated') this.#comment = `${line}\n`;
       else if (line === '' && body !== '') {
-        if (this.#toDrop > 0 && !body.startsWith('data: [DONE]')) this.#toDrop--;
-        else numbered += `${this.#comment}id: ${++this.last}\n${body}\n`;
+        numbered += `${this.#comment}id: ${++this.last}\n${body}\n`;
         body = '';
-        if (numbered !== '') this.#comment = '';
+        this.#comment = '';
       }
     }
     return encoder.encode(numbered);
@@ -67,14 +63,4 @@ export function skipEvents(bytes: Uint8Array, count: number): Uint8Array {
     at++;
   }
   return at === 0 ? bytes : bytes.subarray(at);
-}
-
-/**
- * How many of the last numbered events belong to an answer's end (the one with its reason, that with its usage). Their
- * tokens are all known; a node that goes on after them tells the end again, and nothing else.
- */
-export function endingsOf(bytes: Uint8Array): number {
-  const events = decoder.decode(bytes).split('\n\n').slice(0, -1);
-  const first = events.findIndex((event) => /"finish_reason":"\w+"\}\]/.test(event));
-  return first < 0 ? 0 : events.length - first;
 }

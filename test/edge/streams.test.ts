@@ -136,6 +136,7 @@ describe('a resumable stream', () => {
     const response = await edge.post(resumable());
     await steps.tell(3);
     const generation = await steps.begun();
+    await readSome(await ask(nameOf(response)), 3);
     const reader = await ask(nameOf(response));
     const stopped = await ask(nameOf(response), { method: 'DELETE' });
     const { id } = generation.request.events;

@@ -19,8 +19,12 @@ export interface Production {
 export interface Kept {
   /** Of the answer; where undefined one is made up. */
   readonly answerId: string | undefined;
-  /** A node has accepted. @param release what holds something until the answer is over */
-  begun(production: Production, release: () => void): void;
+  /**
+   * Somebody has accepted it.
+   * @param production undefined where nobody could go on with it
+   * @param release of what is held until the answer is over
+   */
+  begun(production: Production | undefined, release: () => void): void;
   write(bytes: Uint8Array): undefined;
   /**
    * It is not whole. Comes before what is written about it.

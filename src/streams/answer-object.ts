@@ -11,7 +11,7 @@ import { parseJson, problemResponse } from '../app.ts';
 import type { Call } from '../call.ts';
 import { goOn } from '../completions.ts';
 import type { Env } from '../env.ts';
-import { EdgeError } from '../errors.ts';
+import { EdgeError, errorEvent } from '../errors.ts';
 import { endEvents } from '../event-bytes.ts';
 import { authorise } from '../keys/ask-key.ts';
 import { log } from '../log.ts';
@@ -164,13 +164,19 @@ export class AnswerObject extends DurableObject<Env> {
 
   /** Goes on with an answer that should be running and is not. */
   #goOn(stored: Stored): void {
-    if (this.#run || stored.status !== 'running' || !stored.production) return;
+    if (this.#run || stored.status !== 'running') return;
     const { lastPiece } = this.#store;
     const ids = this.#store.ids();
     const endTold = lastPiece ? endEvents(lastPiece.bytes) : 0;
     const answer = this.#running(stored, undefined, new Numbering(lastPiece?.last, ids.length));
     this.#run = { answer, begun: Promise.resolve() };
     log('stream_goes_on', { request_id: stored.origin.requestId, position: ids.length });
+    if (!stored.production) {
+      answer.failed({ kind: 'node_lost' }, false);
+      answer.write(new TextEncoder().encode(errorEvent({ kind: 'node_lost' })));
+      this.ctx.waitUntil(answer.end());
+      return;
+    }
     const call = this.#callOf({ ...stored.origin, keyHash: '' }, new Headers());
     const work = goOn({ ...call, kept: answer, client: answer.stopped }, stored.production, { ids, endTold });
     this.ctx.waitUntil(

@@ -118,7 +118,7 @@ export class RunningAnswer implements Kept {
     return follower.readable;
   }
 
-  begun(production: Production, release: () => void): void {
+  begun(production: Production | undefined, release: () => void): void {
     this.#release = release;
     if (this.#begun || !this.#stored.resumable) return;
     this.#begun = true;
@@ -143,7 +143,7 @@ export class RunningAnswer implements Kept {
 
   failed(problem: Problem, stranded: boolean): boolean {
     this.#touched = true;
-    if (!stranded || !this.#stored.resumable || !this.#begun) {
+    if (!stranded || !this.#stored.production) {
       this.#problem = problem;
       this.#ending = true;
       return false;
@@ -192,7 +192,8 @@ export class RunningAnswer implements Kept {
 
   #writeSoon(): void {
     // Without a token a node would begin anew, and tell the beginning once more.
-    if (this.#writing || this.#timer || this.#ending || this.#numbering.idCount === 0) return;
+    const tooEarly = this.#stored.production !== undefined && this.#numbering.idCount === 0;
+    if (this.#writing || this.#timer || this.#ending || tooEarly) return;
     const wait = this.#writtenAt + writeEveryMs - Date.now();
     if (wait <= 0) this.#begin();
     else this.#timer = setTimeout(() => this.#begin(), wait);

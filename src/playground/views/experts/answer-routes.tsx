@@ -22,6 +22,7 @@ export function chosenRoute(shape: Shape): readonly (readonly number[])[] | unde
 async function ask(model: string, question: string): Promise<void> {
   running.value?.abort();
   const mine = new AbortController();
+  const id = crypto.randomUUID();
   running.value = mine;
   failure.value = '';
   try {
@@ -36,10 +37,8 @@ async function ask(model: string, question: string): Promise<void> {
       },
       { signal: mine.signal },
     );
-    for await (const chunk of stream) {
-      recordRoutes(question, chunk);
-      if (chosen.value.answer !== chunk.id) chosen.value = { answer: chunk.id, at: -1 };
-    }
+    chosen.value = { answer: id, at: -1 };
+    for await (const chunk of stream) recordRoutes(id, question, chunk);
   } catch (error) {
     if (!mine.signal.aborted) failure.value = problemOf(error).message;
   } finally {

@@ -4,7 +4,7 @@ import { oneOf, stored } from '../../stored.ts';
 import { decodeRoutes, type Piece } from './decode-routes.ts';
 
 export interface RoutedAnswer {
-  /** Of the chat completion. */
+  /** Of the chat's turn, or of what was asked here. */
   id: string;
   question: string;
   pieces: readonly Piece[];
@@ -12,7 +12,6 @@ export interface RoutedAnswer {
 
 /** What is read of a streamed chunk. */
 interface Chunk {
-  id: string;
   choices: readonly { index: number; delta: { content?: string | null } }[];
   routed_experts?: string;
 }
@@ -26,7 +25,7 @@ export const isRouting = stored('huozi.routes', false, oneOf(true, false));
 export const routedAnswers = signal<readonly RoutedAnswer[]>([]);
 
 /** Takes every chunk of a stream that was asked for with `return_routed_experts`; others pass. */
-export function recordRoutes(question: string, { id, choices, routed_experts }: Chunk): void {
+export function recordRoutes(id: string, question: string, { choices, routed_experts }: Chunk): void {
   const routes = routed_experts === undefined ? undefined : decodeRoutes(routed_experts);
   const [choice] = choices;
   if (!routes || !choice || choice.index !== 0) return;

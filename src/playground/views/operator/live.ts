@@ -1,6 +1,7 @@
 /** What the nodes and the meters said while the page was open; gone with the tab. */
 import { signal } from '@preact/signals';
 import { getJson, problemOf } from '../../api.ts';
+import { adminToken } from '../../secrets.ts';
 import type { UsageRow } from './buckets.ts';
 import { between, type Histogram, quantile } from './quantile.ts';
 import { type Look, type NodeRow, type Rates, ratesBetween } from './rates.ts';
@@ -30,6 +31,7 @@ export const nodes = signal<readonly NodeRow[] | undefined>(undefined);
 export const rates = signal<ReadonlyMap<string, Rates>>(new Map());
 export const moments = signal<readonly Moment[]>([]);
 export const speeds = signal<readonly Speed[]>([]);
+/** After a refusal there is no token either: it is asked for again. */
 export const problem = signal<ReturnType<typeof problemOf> | undefined>(undefined);
 
 let last: Look | undefined;
@@ -42,6 +44,7 @@ export function forget(): void {
   rates.value = new Map();
   moments.value = [];
   speeds.value = [];
+  problem.value = undefined;
   last = undefined;
   counted = [];
 }
@@ -59,7 +62,9 @@ export async function lookAtNodes(abort: AbortSignal): Promise<boolean> {
     problem.value = undefined;
     return true;
   } catch (error) {
-    if (!abort.aborted) problem.value = problemOf(error);
+    if (abort.aborted) return false;
+    problem.value = problemOf(error);
+    if (problem.value.isKey) adminToken.set('', false);
     return false;
   }
 }

@@ -1,5 +1,4 @@
 /** The fleet for who runs it. Nothing here is stored: charts begin when the page is opened. */
-import { useEffect } from 'preact/hooks';
 import { usePoll } from '../../poll.ts';
 import { adminToken } from '../../secrets.ts';
 import { forget, lookAtNodes, lookAtSpeed, nodesEveryMs, problem, speedEveryMs } from './live.ts';
@@ -13,13 +12,9 @@ import './operator.css';
 
 export function Operator() {
   const token = adminToken.value.value;
-  const isWrong = problem.value?.isKey ?? false;
-  useEffect(() => {
-    if (isWrong) adminToken.set('', false);
-  }, [isWrong]);
   return (
     <div class="page operator">
-      {token === '' || isWrong ? <Login key={token} wasWrong={isWrong} /> : <Fleet key={token} />}
+      {token === '' ? <Login wasWrong={problem.value?.isKey ?? false} /> : <Fleet key={token} />}
     </div>
   );
 }
@@ -42,7 +37,7 @@ function Fleet() {
           {t('logout')}
         </button>
       </header>
-      {problem.value && (
+      {problem.value && !problem.value.isKey && (
         <p class="problem" role="status">
           {problem.value.message}
         </p>

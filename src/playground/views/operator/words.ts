@@ -104,7 +104,7 @@ export const t = strings({
     ttft: 'Time to first token',
     ttftHint: 'of each minute’s answers, estimated from buckets; about 10 s behind',
     median: 'median',
-    p95: '95 %',
+    p95: 'p95',
     used: 'Usage',
     span: 'Time span',
     day: '24 hours',

@@ -1,0 +1,296 @@
+/** The experts view and the operator's in a real browser, before a real node and before nodes that say what a test says. */
+import { mkdir, readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import type { AxeResults } from 'axe-core';
+import type { ExpertTelemetry } from 'huozi-gpu-backend/protocol';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createKey } from '../../src/dev/dev-key.ts';
+import { startWorker, type WorkerHost } from '../../src/dev/worker-host.ts';
+import { ScriptedNode } from '../edge/scripted-node.ts';
+import { type Stack, startStack } from '../stack.ts';
+import { launchChromium } from './chromium.ts';
+
+const screenshots = fileURLToPath(new URL('../../dist/screenshots/', import.meta.url));
+const phone = { viewport: { width: 375, height: 800 }, hasTouch: true, isMobile: true };
+
+let browser: Browser;
+let axe: string;
+beforeAll(async () => {
+  browser = await launchChromium();
+  axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+  await mkdir(screenshots, { recursive: true });
+}, 120_000);
+afterAll(() => browser?.close());
+
+/** A page of its own, closed with the test; errors of the page's are the test's. */
+async function visit(
+  url: string,
+  options: BrowserContextOptions,
+  look: (page: Page) => Promise<void>,
+): Promise<void> {
+  const context = await browser.newContext({
+    viewport: { width: 1280, height: 900 },
+    locale: 'en',
+    ...options,
+  });
+  const faults: string[] = [];
+  try {
+    const page = await context.newPage();
+    page.setDefaultTimeout(25_000);
+    page.on('pageerror', (error) => faults.push(error.message));
+    page.on('console', (line) => {
+      if (line.type() === 'error' && !/status of 40[13]/.test(line.text())) faults.push(line.text());
+    });
+    await page.goto(url);
+    await look(page);
+    expect(faults).toEqual([]);
+  } finally {
+    await context.close();
+  }
+}
+
+/** What axe calls serious or worse, in the state that the page is in. */
+async function seriousIssues(page: Page): Promise<string[]> {
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate<AxeResults>('axe.run()');
+  return violations
+    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target.join(' ')).join(', ')}`);
+}
+
+const keep = (page: Page, name: string) => page.screenshot({ path: `${screenshots}${name}.png` });
+
+/** Content wider than the page; a table may be wider than its own frame. */
+const isTooWide = (page: Page) =>
+  page.evaluate(() => {
+    const view = document.querySelector('main')!;
+    return view.scrollWidth > view.clientWidth || document.body.scrollWidth > innerWidth;
+  });
+
+async function askForPoem(page: Page): Promise<void> {
+  await page.locator('.ask input').fill('背诵《静夜思》');
+  await page.locator('.ask button').click();
+  // The token that ends the answer has no text, and is told with the end.
+  await page.locator('.token.mute:last-child').waitFor();
+  await page.locator('.map td').first().waitFor();
+}
+
+describe('before a real node', () => {
+  let stack: Stack;
+  let origin: string;
+  let key: string;
+  beforeAll(async () => {
+    stack = await startStack();
+    origin = new URL(stack.baseURL).origin;
+    const settings = { name: 'watcher', scopes: ['inference', 'models', 'telemetry'] };
+    key = (await createKey(origin, stack.adminToken, settings)).key;
+  });
+  afterAll(() => stack?.stop());
+
+  it('a token shows its experts, in the list, in the map and to a screen reader', async () => {
+    await visit(`${origin}/#/experts?key=${key}`, {}, async (page) => {
+      await askForPoem(page);
+      const tokens = page.getByRole('listbox').getByRole('option');
+      expect((await tokens.allTextContents()).join('')).toMatch(/^床前明月光/);
+      // One tab stop; arrows move.
+      await page.getByRole('listbox').focus();
+      expect(await tokens.nth(0).getAttribute('aria-selected')).toBe('true');
+      await page.keyboard.press('ArrowRight');
+      await page.keyboard.press('ArrowRight');
+      expect(await tokens.nth(2).getAttribute('aria-selected')).toBe('true');
+      const active = await page.getByRole('listbox').getAttribute('aria-activedescendant');
+      expect(await page.locator(`#${active}`).textContent()).toBe(await tokens.nth(2).textContent());
+
+      const told = await page.locator('.route li .hidden').allTextContents();
+      expect(told).toHaveLength(4);
+      for (const [layer, text] of told.entries()) {
+        const [, first, other] = /^Layer \d: (\d), (\d)$/.exec(text)!;
+        const cells = page.locator('.map .heat').locator('tbody tr').nth(layer).locator('td');
+        expect(await cells.nth(Number(first)).getAttribute('class')).toMatch(/ first$/);
+        expect(await cells.nth(Number(other)).getAttribute('class')).toMatch(/ other$/);
+      }
+      expect(await page.locator('.map td.first').count()).toBe(4);
+      await keep(page, 'experts-light');
+      expect(await seriousIssues(page)).toEqual([]);
+
+      await tokens.nth(6).hover();
+      expect(await tokens.nth(6).getAttribute('aria-selected')).toBe('true');
+      await page.keyboard.press('Home');
+      expect(await tokens.nth(0).getAttribute('aria-selected')).toBe('true');
+    });
+  });
+
+  it('the map is of what was counted, as a whole and lately, and a layer shows its pairs', async () => {
+    await visit(`${origin}/#/experts?key=${key}`, { colorScheme: 'dark' }, async (page) => {
+      await askForPoem(page);
+      const rows = page.locator('.map .heat').locator('tbody tr');
+      expect(await rows.count()).toBe(4);
+      // Two experts a token: each row is 200 % of its tokens, but for rounding.
+      const shares = await rows.nth(1).locator('td:not(.measure) span:first-child').allTextContents();
+      expect(Math.abs(shares.reduce((sum, share) => sum + Number(share), 0) - 200)).toBeLessThanOrEqual(4);
+      expect(await rows.nth(1).locator('td.measure').allTextContents()).toEqual([
+        expect.stringMatching(/^[12]\.\d\d$/),
+        expect.stringMatching(/^\d\.\d\d×$/),
+      ]);
+      await page.getByRole('button', { name: 'layer 3' }).click();
+      await page.getByText('Active together in layer 3').first().waitFor();
+      // The same experts are on the diagonal.
+      const shown = await rows.nth(3).locator('td:not(.measure) span:first-child').allTextContents();
+      const diagonal = await page.locator('.together td.self span').allTextContents();
+      expect(diagonal).toEqual(shown);
+
+      await page.getByLabel(/^Last/).check();
+      await askForPoem(page);
+      await page.waitForFunction(() =>
+        /^[1-9]/.test(document.querySelector('.map td.measure + .measure')?.textContent ?? ''),
+      );
+      await keep(page, 'experts-dark');
+      expect(await seriousIssues(page)).toEqual([]);
+    });
+  });
+
+  it('on a phone, in Chinese: a tap chooses, and nothing is wider than the page', async () => {
+    await visit(`${origin}/#/experts?key=${key}`, { ...phone, locale: 'zh-CN' }, async (page) => {
+      await askForPoem(page);
+      const token = page.getByRole('option').nth(4);
+      await token.tap();
+      expect(await token.getAttribute('aria-selected')).toBe('true');
+      await page.getByText('第 5 个 token').waitFor();
+      expect(await isTooWide(page)).toBe(false);
+      await keep(page, 'experts-phone');
+      expect(await seriousIssues(page)).toEqual([]);
+    });
+  });
+
+  it('a key without the scope is told so; the operator’s token does instead', async () => {
+    const { key: plain } = await createKey(origin, stack.adminToken, { name: 'plain' });
+    await visit(`${origin}/#/experts?key=${plain}`, {}, async (page) => {
+      await page.getByText('lacks the scope').waitFor();
+      expect(await page.locator('.map td').count()).toBe(0);
+    });
+    await visit(`${origin}/#/experts?key=${plain}&admin=${stack.adminToken}`, {}, async (page) => {
+      await page.locator('.map td').first().waitFor();
+      expect(await page.getByText('lacks the scope').count()).toBe(0);
+    });
+  });
+
+  it('the operator logs in for this tab alone, and sees nodes, charts and usage by key', async () => {
+    const used = async () => {
+      const headers = { authorization: `Bearer ${stack.adminToken}` };
+      const report = await fetch(`${origin}/admin/usage?group_by=key`, { headers });
+      return ((await report.json()) as { data: unknown[] }).data.length > 0;
+    };
+    // Keys report what was used by themselves, within some ten seconds.
+    while (!(await used())) await new Promise((resolve) => setTimeout(resolve, 200));
+    await visit(`${origin}/#/operator?key=${key}`, {}, async (page) => {
+      await page.getByLabel('Admin token').fill('not-the-token');
+      await page.getByRole('button', { name: 'Log in' }).click();
+      await page.getByRole('alert').getByText('not the token').waitFor();
+      await page.getByLabel('Admin token').fill(stack.adminToken);
+      expect(await seriousIssues(page)).toEqual([]);
+      await page.getByRole('button', { name: 'Log in' }).click();
+
+      const node = page.locator('.nodes tbody tr');
+      await node.getByText('ready').waitFor();
+      expect(await node.count()).toBe(1);
+      expect(await node.textContent()).toContain(new URL(stack.node.url).host);
+      await page.getByRole('button', { name: 'watcher' }).waitFor();
+      expect(await page.locator('.chart').count()).toBe(5);
+      // A rate is a difference of two looks.
+      await page.waitForFunction(() => document.querySelector('.nodes td:nth-child(7)')?.textContent !== '–');
+      const stored = await page.evaluate(() =>
+        [sessionStorage, localStorage].map((one) => JSON.stringify(one)),
+      );
+      expect(stored[0]).toContain(stack.adminToken);
+      expect(stored[1]).not.toContain(stack.adminToken);
+      await keep(page, 'operator-light');
+      expect(await seriousIssues(page)).toEqual([]);
+      await page.getByRole('button', { name: 'watcher' }).click();
+      await page.getByText('watcher · by the hour').first().waitFor();
+
+      await page.getByRole('button', { name: 'Log out' }).click();
+      await page.getByLabel('Admin token').waitFor();
+      expect(await page.evaluate(() => JSON.stringify(sessionStorage))).not.toContain(stack.adminToken);
+    });
+    await visit(
+      `${origin}/#/operator?admin=${stack.adminToken}`,
+      { ...phone, colorScheme: 'dark' },
+      async (page) => {
+        await page.getByRole('button', { name: 'watcher' }).waitFor();
+        expect(await isTooWide(page)).toBe(false);
+        await keep(page, 'operator-phone');
+        expect(await seriousIssues(page)).toEqual([]);
+      },
+    );
+  });
+});
+
+describe('before nodes of 32 layers', () => {
+  const nodes = [new ScriptedNode(), new ScriptedNode()];
+  const adminToken = 'an-admin-token-for-the-browser';
+  let worker: WorkerHost;
+  beforeAll(async () => {
+    for (const node of nodes) await node.start();
+    nodes[0]!.experts = telemetry(32, 8);
+    nodes[0]!.info = {
+      model: 'huozi',
+      context_length: 4096,
+      slots: 4,
+      active: 4,
+      queued: 3,
+      queued_tokens: 900,
+    };
+    nodes[1]!.info = { model: 'huozi', context_length: 4096, slots: 4, active: 0, draining: true };
+    const bindings = {
+      NODE_URLS: nodes.map(({ url }) => url).join(','),
+      NODE_TOKEN: nodes[0]!.token,
+      KEY_SECRET: 'a secret for tests of the browser',
+      ADMIN_TOKEN: adminToken,
+    };
+    worker = await startWorker({ port: 0, bindings });
+  });
+  afterAll(async () => {
+    await worker?.stop();
+    for (const node of nodes) await node.stop();
+  });
+
+  it('the map has them all, names the node that is silent, and follows what is counted', async () => {
+    const { key } = await createKey(worker.url, adminToken, { name: 'a', scopes: ['models', 'telemetry'] });
+    await visit(`${worker.url}/#/experts?key=${key}`, {}, async (page) => {
+      await page.locator('.map td').first().waitFor();
+      const rows = page.locator('.map .heat').locator('tbody tr');
+      expect(await rows.count()).toBe(32);
+      await page.getByText('(silent)').waitFor();
+      expect(await rows.nth(0).locator('td').nth(7).getAttribute('class')).toBe('h0');
+      nodes[0]!.experts = telemetry(32, 8, 100);
+      await page.getByText('150 tokens counted').waitFor();
+      expect(await rows.nth(0).locator('td').nth(7).getAttribute('class')).toBe('h8');
+      await keep(page, 'experts-32');
+      expect(await seriousIssues(page)).toEqual([]);
+    });
+  });
+
+  it('a node that is full and one that is draining are shown so', async () => {
+    await visit(`${worker.url}/#/operator?admin=${adminToken}`, {}, async (page) => {
+      const rows = page.locator('.nodes tbody tr');
+      await rows.nth(0).getByText('full').waitFor();
+      expect(await rows.nth(0).textContent()).toContain('900 tokens');
+      await rows.nth(1).getByText('draining').waitFor();
+    });
+  });
+});
+
+/** All went to the first two experts, and `more` tokens to the last two. */
+function telemetry(layerCount: number, experts: number, more = 0): ExpertTelemetry {
+  const counts = Array.from({ length: experts }, (_, at) => (at < 2 ? 50 : at >= experts - 2 ? more : 0));
+  const tokens = 50 + more;
+  const co_activation = counts.map((count, row) =>
+    counts.map((_, column) => (row >> 1 === column >> 1 ? count : 0)),
+  );
+  const layer = { tokens, counts, entropy: 1, imbalance: 4, co_activation };
+  const sums = { steps: 900, steps_sampled: 30, tokens_sampled: tokens, sampling_cost: 0.01 };
+  const layers = Array.from({ length: layerCount }, () => layer);
+  return { mode: 'sampled', since: 1, experts, experts_used: 2, ...sums, layers };
+}

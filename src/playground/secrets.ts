@@ -49,3 +49,6 @@ function takeSecretsFromAddress(): void {
 takeSecretsFromAddress();
 // A link pasted into a page that is open changes the address and loads nothing.
 addEventListener('hashchange', takeSecretsFromAddress);
+
+/** Whether the dialog is open that asks for the key; views open it when the edge refuses one. */
+export const isKeyAsked = signal(key.value.value === '');

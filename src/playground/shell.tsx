@@ -1,9 +1,8 @@
 /** What surrounds every view: its name, the tabs, language, theme, key. */
-import { signal } from '@preact/signals';
 import { Icon } from './icons.tsx';
 import { KeyDialog } from './key-dialog.tsx';
 import { language, setLanguage, strings } from './language.ts';
-import { key } from './secrets.ts';
+import { isKeyAsked } from './secrets.ts';
 import { theme, toggleTheme } from './theme.ts';
 import { shown, views } from './views.ts';
 
@@ -33,9 +32,6 @@ const t = strings({
     key: 'Key',
   },
 });
-
-/** Views open it as well, when the edge refuses the key. */
-export const isKeyAsked = signal(key.value.value === '');
 
 export function Shell() {
   const { id, component: View } = shown.value;

@@ -1,7 +1,163 @@
-import { strings } from '../../language.ts';
+/** The chat: conversations beside, turns above, the question below. */
+import { computed, effect, signal } from '@preact/signals';
+import { useEffect } from 'preact/hooks';
+import { huozi } from '../../api.ts';
+import { Icon } from '../../icons.tsx';
+import { language } from '../../language.ts';
+import { key } from '../../secrets.ts';
+import { say, stop, takeUp, told } from './answering.ts';
+import './chat.css';
+import { Chats, isListShown } from './chats.tsx';
+import { Composer } from './composer.tsx';
+import { chats, current, isFull, openNew } from './keep.ts';
+import { settings } from './sampling.ts';
+import { SettingsDialog } from './settings-dialog.tsx';
+import { pathOf, titleOf } from './tree.ts';
+import { Turns } from './turns.tsx';
+import { suggestions, t } from './words.ts';
 
-const t = strings({ zh: { soon: '即将到来。' }, en: { soon: 'Not built yet.' } });
+/** What the edge offers to this key; undefined until it has said so. */
+const models = signal<string[] | undefined>();
+
+// Asked again with each key.
+effect(() => {
+  if (!key.value.value) {
+    models.value = undefined;
+    return;
+  }
+  huozi.models.list().then(
+    ({ data }) => {
+      models.value = data.map(({ id }) => id);
+    },
+    () => {
+      models.value = [];
+    },
+  );
+});
+
+/** The chosen one as long as it is there, else the first. */
+const model = computed(() => {
+  const chosen = settings.value.model;
+  const offered = models.value ?? [];
+  return (chosen && (offered.length === 0 || offered.includes(chosen)) ? chosen : offered[0]) ?? 'huozi';
+});
+
+for (const chat of chats.value) takeUp(chat);
+
+const areSettingsShown = signal(false);
 
 export function Chat() {
-  return <p class="empty">{t('soon')}</p>;
+  const chat = current.value;
+  const path = pathOf(chat);
+  const runningTurn = path.find(({ answer }) => answer?.state === 'running');
+  useEffect(() => {
+    function onEscape(event: KeyboardEvent): void {
+      if (event.key !== 'Escape' || event.isComposing || document.querySelector('dialog[open]')) return;
+      if (isListShown.value) isListShown.value = false;
+      else if (runningTurn) stop(runningTurn.id);
+    }
+    document.addEventListener('keydown', onEscape);
+    return () => document.removeEventListener('keydown', onEscape);
+  }, [runningTurn?.id]);
+
+  return (
+    <div class="chat-layout">
+      <Chats />
+      <section class="talk" aria-label={titleOf(chat) || t('newChat')}>
+        <header class="talk-bar">
+          <button
+            type="button"
+            class="quiet square narrow-only"
+            aria-label={t('openChats')}
+            title={t('openChats')}
+            onClick={() => {
+              isListShown.value = true;
+            }}
+          >
+            <Icon name="menu" />
+          </button>
+          <h2>{titleOf(chat) || t('newChat')}</h2>
+          <select
+            class="models"
+            aria-label={t('model')}
+            value={model.value}
+            disabled={!models.value?.length}
+            onChange={(event) => {
+              settings.value = { ...settings.value, model: event.currentTarget.value };
+            }}
+          >
+            {models.value?.length ? (
+              models.value.map((id) => (
+                <option key={id} value={id}>
+                  {id}
+                </option>
+              ))
+            ) : (
+              <option value={model.value}>{models.value ? t('noModels') : model.value}</option>
+            )}
+          </select>
+          <button
+            type="button"
+            class="quiet square"
+            aria-label={t('settings')}
+            title={t('settings')}
+            onClick={() => {
+              areSettingsShown.value = true;
+            }}
+          >
+            <Icon name="sliders" />
+          </button>
+          <button
+            type="button"
+            class="quiet square narrow-only"
+            aria-label={t('newChat')}
+            title={t('newChat')}
+            onClick={openNew}
+          >
+            <Icon name="plus" />
+          </button>
+        </header>
+        {isFull.value && (
+          <p class="notice" role="alert">
+            {t('full')}
+          </p>
+        )}
+        {path.length > 0 ? (
+          <Turns chat={chat} path={path} model={model.value} />
+        ) : (
+          <div class="greeting">
+            <p class="hello">{t('greeting')}</p>
+            <p class="hint">{key.value.value ? t('hint') : t('noKey')}</p>
+            {key.value.value && (
+              <div class="suggestions">
+                {suggestions[language.value].map((text) => (
+                  <button key={text} type="button" onClick={() => say(chat.id, null, text, model.value)}>
+                    {text}
+                  </button>
+                ))}
+              </div>
+            )}
+          </div>
+        )}
+        <Composer
+          key={chat.id}
+          running={runningTurn?.id}
+          onSend={(text) => say(chat.id, path.at(-1)?.id ?? null, text, model.value)}
+        />
+        <Told />
+      </section>
+      {areSettingsShown.value && <SettingsDialog onClose={() => (areSettingsShown.value = false)} />}
+    </div>
+  );
+}
+
+/** For those who hear the page: that an answer begins, and all of a short one when it has ended. */
+function Told() {
+  const { kind, text } = told.value ?? { kind: undefined, text: '' };
+  const short = [...text].length > 400 ? `${[...text].slice(0, 400).join('')}…` : text;
+  return (
+    <p class="hidden" role="status" aria-live="polite">
+      {kind && t(kind, { text: short, message: short })}
+    </p>
+  );
 }

@@ -1,0 +1,331 @@
+/**
+ * The playground's chat in a real browser before the real stack. Long and strange answers are the model's own as well:
+ * the settings' further fields make it go on past its end, or say what a choice holds.
+ */
+import { readFile } from 'node:fs/promises';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Stack, startStack } from '../stack.ts';
+import { launchChromium } from './chromium.ts';
+import { movesSideways, phone, picture, seriousIssues, type Visit, visit } from './visit.ts';
+
+let browser: Browser;
+let stack: Stack;
+let origin: string;
+beforeAll(async () => {
+  [browser, stack] = await Promise.all([launchChromium(), startStack()]);
+  origin = new URL(stack.baseURL).origin;
+}, 120_000);
+afterAll(async () => {
+  await browser?.close();
+  await stack?.stop();
+});
+
+const chatting = (options: Visit, look: (page: Page) => Promise<void>) =>
+  visit(browser, `${origin}/#key=${stack.apiKey}`, options, look);
+
+const box = (page: Page) => page.locator('.composer textarea');
+const answers = (page: Page) => page.locator('.turns .assistant');
+const answerText = (page: Page) => answers(page).last().locator('.prose').textContent();
+
+/** All answers under way have ended. */
+async function settled(page: Page): Promise<void> {
+  await page.locator('.turns[aria-busy=false]').waitFor();
+}
+
+async function say(page: Page, text: string): Promise<void> {
+  const before = await answers(page).count();
+  await box(page).fill(text);
+  await box(page).press('Enter');
+  await answers(page).nth(before).waitFor();
+}
+
+/** Through the settings, as a person would. */
+async function send(page: Page, extra: object, sampling: Record<string, number> = {}): Promise<void> {
+  await page.getByRole('button', { name: /^(设置|Settings)$/ }).click();
+  await page.locator('textarea[name=extra]').fill(JSON.stringify(extra));
+  for (const [name, value] of Object.entries(sampling))
+    await page.locator(`input[name=${name}]`).fill(String(value));
+  await page.locator('dialog button[type=submit]').click();
+}
+
+/** Greedy and without end, so that it can be caught in the middle and told again. */
+const endless = async (page: Page, tokens: number) =>
+  send(page, { ignore_eos: true }, { temperature: 0, max_tokens: tokens });
+
+it('a link with a key is taken, an answer streams, and its figures are shown', async () => {
+  await chatting({}, async (page) => {
+    // The fragment reaches no server and is gone from the address, its history and the lasting storage.
+    expect(page.url()).toBe(`${origin}/`);
+    await page.getByText('你好，我是活字。').waitFor();
+    expect(await page.evaluate(() => document.documentElement.lang)).toBe('zh-CN');
+    expect(await page.evaluate(() => JSON.stringify({ ...localStorage }))).not.toContain(stack.apiKey);
+    await picture(page, 'chat-empty');
+    await page.getByRole('button', { name: '背诵《静夜思》' }).click();
+    await page.locator('.facts').waitFor();
+    expect(await answerText(page)).toMatch(/^床前明月光/);
+    expect(await page.locator('.facts').textContent()).toMatch(
+      /^huozi首字 [\d,]+ 毫秒[\d,.]+ 词元\/秒\d+ \+ \d+ 词元$/,
+    );
+    // Told once, at its end, to those who hear the page.
+    expect(await page.locator('[role=status].hidden').textContent()).toMatch(/^回答完毕：床前明月光/);
+    await picture(page, 'chat-light');
+    expect(await seriousIssues(page)).toEqual([]);
+
+    await page.getByRole('button', { name: 'English' }).click();
+    expect(await page.evaluate(() => document.documentElement.lang)).toBe('en');
+    await page.getByText(/first token/).waitFor();
+    await page.getByRole('button', { name: 'Dark' }).click();
+    await picture(page, 'chat-dark');
+    expect(await seriousIssues(page)).toEqual([]);
+    // Both are remembered.
+    await page.reload();
+    await page.getByRole('button', { name: 'Light' }).waitFor();
+    expect(await answerText(page)).toMatch(/^床前明月光/);
+  });
+});
+
+it("an answer's markup and markers are text, and its links are harmless", async () => {
+  const hostile = [
+    '<script>globalThis.owned = 1</script>',
+    '<img src=x onerror="globalThis.owned = 1"><|endofutterance|><|beginofutterance|>系统',
+    '[a](javascript:globalThis.owned=1) [b](https://safe.example/) ![c](https://image.example/i.png)',
+    '**bold** `code`',
+  ].join('\n\n');
+  await chatting({ expected: /requires 'TrustedHTML'/ }, async (page) => {
+    const foreign: string[] = [];
+    page.on('request', (request) => {
+      if (!request.url().startsWith(origin)) foreign.push(request.url());
+    });
+    await send(page, { guided_choice: [hostile] });
+    await say(page, 'x');
+    await settled(page);
+    const prose = answers(page).locator('.prose');
+    const text = await prose.textContent();
+    expect(text).toContain('<script>globalThis.owned = 1</script>');
+    expect(text).toContain(
+      '<img src=x onerror="globalThis.owned = 1"><|endofutterance|><|beginofutterance|>系统',
+    );
+    expect(await prose.locator('script, img, iframe, [onerror]').count()).toBe(0);
+    expect(
+      await prose.locator('a').evaluateAll((links) => links.map((link) => link.getAttribute('href'))),
+    ).toEqual(['https://safe.example/', 'https://image.example/i.png']);
+    expect(await prose.locator('a').first().getAttribute('rel')).toBe('noopener noreferrer nofollow');
+    expect(await prose.locator('strong').textContent()).toBe('bold');
+    expect(await page.evaluate('globalThis.owned')).toBeUndefined();
+    expect(foreign).toEqual([]);
+    // Not even the page's own script could turn it into markup.
+    expect(
+      await page.evaluate(() => {
+        try {
+          document.createElement('div').innerHTML = '<b>x</b>';
+        } catch (error) {
+          return (error as Error).name;
+        }
+      }),
+    ).toBe('TypeError');
+    await picture(page, 'chat-hostile');
+  });
+}, 60_000);
+
+it('code, tables and lists are drawn, and code is copied', async () => {
+  const rich =
+    '## 题\n\n1. 一\n2. 二\n\n| a | b |\n|---|--:|\n| 1 | 2 |\n\n```ts\nconst a = 1 < 2;\n```\n\n> 引用';
+  await chatting({ permissions: ['clipboard-read', 'clipboard-write'] }, async (page) => {
+    await send(page, { guided_choice: [rich] });
+    await say(page, 'x');
+    await settled(page);
+    const prose = answers(page).locator('.prose');
+    expect(await prose.locator('ol li').allTextContents()).toEqual(['一', '二']);
+    expect(await prose.locator('td.right').textContent()).toBe('2');
+    expect(await prose.locator('blockquote').textContent()).toContain('引用');
+    await prose.locator('figure').getByRole('button', { name: '复制' }).click();
+    await prose.locator('figure').getByRole('button', { name: '已复制' }).waitFor();
+    expect(await page.evaluate(() => navigator.clipboard.readText())).toBe('const a = 1 < 2;');
+    await picture(page, 'chat-markdown');
+    expect(await seriousIssues(page)).toEqual([]);
+  });
+}, 60_000);
+
+it('Escape stops an answer, what came of it stays, and it can be gone on with', async () => {
+  await chatting({}, async (page) => {
+    await endless(page, 2_000);
+    await say(page, '背诵《静夜思》');
+    await answers(page).getByText('床前').waitFor();
+    await picture(page, 'chat-streaming');
+    await page.keyboard.press('Escape');
+    await page.getByText('已停止。').first().waitFor();
+    const stopped = (await answerText(page))!;
+    await page.getByRole('button', { name: '停止' }).waitFor({ state: 'detached' });
+    await send(page, { ignore_eos: true }, { max_tokens: 8 });
+    await page.getByRole('button', { name: '继续' }).click();
+    await settled(page);
+    const whole = (await answerText(page))!;
+    expect(whole.startsWith(stopped)).toBe(true);
+    expect(whole.length).toBeGreaterThan(stopped.length);
+  });
+}, 60_000);
+
+describe('a conversation', () => {
+  it('branches: another answer, an edited question, and back', async () => {
+    await chatting({ locale: 'en' }, async (page) => {
+      await say(page, '17加8等于几？');
+      await settled(page);
+      await page.getByRole('button', { name: 'Regenerate' }).click();
+      await answers(page).locator('.versions').waitFor();
+      expect(await answers(page).locator('.versions').textContent()).toMatch(/^2 \/ 2/);
+      await page.locator('.user').getByRole('button', { name: 'Edit' }).click();
+      await page.locator('.editing textarea').fill('背诵《静夜思》');
+      await page.locator('.editing textarea').press('Enter');
+      await answers(page).getByText('床前明月光').waitFor();
+      await settled(page);
+      expect(await page.locator('.user .versions').textContent()).toMatch(/^2 \/ 2/);
+      await page.locator('.user').getByRole('button', { name: 'Previous version' }).click();
+      expect(await page.locator('.bubble').textContent()).toBe('17加8等于几？');
+      expect(await answers(page).locator('.versions').textContent()).toMatch(/^2 \/ 2/);
+      await picture(page, 'chat-branches');
+      await page.reload();
+      expect(await page.locator('.bubble').textContent()).toBe('17加8等于几？');
+    });
+  });
+
+  it('is renamed, exported, deleted and taken back', async () => {
+    await chatting({ locale: 'en' }, async (page) => {
+      await say(page, 'What is 17 plus 8?');
+      await settled(page);
+      const item = page.locator('.chats li');
+      await item.getByRole('button', { name: /^Rename/ }).click();
+      await item.locator('input').fill('Sums');
+      await item.locator('input').press('Enter');
+      await item.getByText('Sums').waitFor();
+      const [download] = await Promise.all([
+        page.waitForEvent('download'),
+        item.getByRole('button', { name: /^Export/ }).click(),
+      ]);
+      const exported = JSON.parse(await readFile(await download.path(), 'utf8'));
+      expect(exported).toMatchObject({ title: 'Sums', turns: [{ role: 'user' }, { role: 'assistant' }] });
+      expect(JSON.stringify(exported)).not.toContain(stack.apiKey);
+      await item.getByRole('button', { name: /^Delete/ }).click();
+      expect(await page.locator('.chats li').count()).toBe(0);
+      await page.getByRole('button', { name: 'Undo' }).click();
+      await item.getByText('Sums').waitFor();
+      expect(await page.locator('.bubble').textContent()).toBe('What is 17 plus 8?');
+    });
+  });
+
+  it('has a system message of its own, and the sampling that was set', async () => {
+    await chatting({}, async (page) => {
+      const bodies: Record<string, unknown>[] = [];
+      page.on('request', (request) => {
+        if (request.method() === 'POST') bodies.push(request.postDataJSON());
+      });
+      await page.getByRole('button', { name: '设置' }).click();
+      await page.locator('dialog textarea').first().fill('你叫小禾。');
+      await page.locator('input[name=seed]').fill('7');
+      await page.locator('input[name=temperature]').fill('0');
+      await page.locator('textarea[name=extra]').fill('[');
+      expect(await page.locator('dialog button[type=submit]').isDisabled()).toBe(true);
+      await page.locator('textarea[name=extra]').fill('');
+      await picture(page, 'chat-settings');
+      expect(await seriousIssues(page)).toEqual([]);
+      await page.locator('dialog button[type=submit]').click();
+      await say(page, '你叫什么名字？');
+      await settled(page);
+      expect(await answerText(page)).toContain('小禾');
+      expect(bodies[0]).toMatchObject({
+        temperature: 0,
+        seed: 7,
+        messages: [
+          { role: 'system', content: '你叫小禾。' },
+          { role: 'user', content: '你叫什么名字？' },
+        ],
+      });
+    });
+  });
+});
+
+it('an input method composes without sending', async () => {
+  await chatting({}, async (page) => {
+    const devtools = await page.context().newCDPSession(page);
+    await box(page).focus();
+    await devtools.send('Input.imeSetComposition', { text: 'nihao', selectionStart: 5, selectionEnd: 5 });
+    const enter = { key: 'Enter', code: 'Enter', windowsVirtualKeyCode: 13 };
+    await devtools.send('Input.dispatchKeyEvent', { type: 'rawKeyDown', ...enter });
+    await devtools.send('Input.dispatchKeyEvent', { type: 'keyUp', ...enter });
+    // As Safari says it: the composition is over, its key comes after.
+    await devtools.send('Input.dispatchKeyEvent', {
+      type: 'rawKeyDown',
+      ...enter,
+      windowsVirtualKeyCode: 229,
+    });
+    await devtools.send('Input.dispatchKeyEvent', { type: 'keyUp', ...enter });
+    expect(await page.locator('.turns').count()).toBe(0);
+    await devtools.send('Input.insertText', { text: '你好' });
+    expect(await box(page).inputValue()).toBe('你好');
+    await box(page).press('Shift+Enter');
+    expect(await box(page).inputValue()).toBe('你好\n');
+    await box(page).press('Enter');
+    await page.locator('.bubble').getByText('你好').waitFor();
+    await settled(page);
+  });
+});
+
+it.each(['zh-CN', 'en'])(
+  'a phone, %s: nothing moves sideways, and everything is in reach',
+  async (locale) => {
+    await chatting({ ...phone, locale, reducedMotion: 'reduce' }, async (page) => {
+      const rich = `| ${'很宽的表 | '.repeat(8)}\n|${'---|'.repeat(8)}\n| 1 | 2 |\n\n\`\`\`\n${'x'.repeat(200)}\n\`\`\`\n\n${'y'.repeat(150)}`;
+      await send(page, { guided_choice: [rich] });
+      await box(page).fill('第一行');
+      // A phone's keyboard has no other way to a new line.
+      await box(page).press('Enter');
+      expect(await box(page).inputValue()).toBe('第一行\n');
+      await page.locator('.composer button[type=submit]').tap();
+      await page.locator('.facts').waitFor();
+      expect(await movesSideways(page)).toBe(false);
+      await picture(page, `chat-phone-${locale.slice(0, 2)}`);
+      expect(await seriousIssues(page)).toEqual([]);
+      const list = page.locator('.chats');
+      expect(await list.isVisible()).toBe(false);
+      await page.getByRole('button', { name: /^(打开对话列表|Open conversations)$/ }).tap();
+      await list.getByRole('button', { name: '第一行' }).first().waitFor();
+      expect(await movesSideways(page)).toBe(false);
+      await picture(page, `chat-phone-list-${locale.slice(0, 2)}`);
+      expect(await seriousIssues(page)).toEqual([]);
+      await list.getByRole('button', { name: /^(新对话|New chat)$/ }).tap();
+      await list.waitFor({ state: 'hidden' });
+      await page.locator('.hello').waitFor();
+    });
+  },
+  60_000,
+);
+
+it('a key that is refused says so, and another one, pasted, goes on', async () => {
+  const expected = /status of 401/;
+  await visit(browser, `${origin}/`, { locale: 'en', expected }, async (page) => {
+    const dialog = page.getByRole('dialog');
+    expect(await seriousIssues(page)).toEqual([]);
+    await picture(page, 'chat-key');
+    await dialog.getByLabel('Key', { exact: true }).fill('hz_wrong');
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    await say(page, '你好');
+    const problem = page.locator('.failure');
+    await problem.waitFor();
+    await picture(page, 'chat-refused');
+    expect(await seriousIssues(page)).toEqual([]);
+    await problem.getByRole('button', { name: 'Enter a key' }).click();
+    await dialog.getByLabel('Key', { exact: true }).fill(` ${stack.apiKey}\n`);
+    await dialog.getByLabel(/Remember/).check();
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    await problem.getByRole('button', { name: 'Retry' }).click();
+    await settled(page);
+    expect(await page.locator('.failure').count()).toBe(0);
+    expect(await answerText(page)).toMatch(/\p{Script=Han}/u);
+    expect(await page.evaluate(() => localStorage.getItem('huozi.key'))).toBe(stack.apiKey);
+    await page.getByRole('button', { name: 'Key', exact: true }).click();
+    await dialog.getByRole('button', { name: 'Forget' }).click();
+    expect(
+      await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }])),
+    ).not.toContain(stack.apiKey);
+  });
+});

@@ -13,7 +13,7 @@ import { authorise } from './keys/ask-key.ts';
 import { holdAgain, type Reservation, reserve } from './limits/reservation.ts';
 import { nodesDefaultMaxTokens, tokenBound } from './limits/token-bound.ts';
 import { meterFailure } from './meter.ts';
-import { type KnownNode, nodesServing } from './nodes.ts';
+import { adapterOf, type KnownNode, nodesServing } from './nodes.ts';
 import { pump, relay } from './relay.ts';
 import { isForWantOfNodes, Route } from './route.ts';
 import { askForTokens } from './tokenize.ts';
@@ -55,7 +55,8 @@ async function respond(
   const { model, stream, maxTokens, options } = generation;
   const endpoint = endpointFor(call.env, model);
   const nodes = await nodesFor(call, model, endpoint);
-  const request = await generateRequest(call, generation, prompt, shape);
+  const adapter = nodes[0] && adapterOf(nodes[0].info!, model);
+  const request = await generateRequest(call, generation, prompt, shape, adapter);
   const { id } = request.events;
   const contexts = nodes.map((node) => node.info!.context_length);
   const longest = Math.max(endpoint?.contextLength ?? 0, ...contexts);
@@ -202,6 +203,7 @@ async function generateRequest(
   generation: Generation,
   prompt: Segment[],
   { object, role, id }: Shape,
+  adapter: string | undefined,
 ): Promise<GenerateRequest> {
   const { stream, maxTokens } = generation;
   const prefix = object === 'chat.completion' ? 'chatcmpl' : 'cmpl';
@@ -213,6 +215,7 @@ async function generateRequest(
     stop_token_ids: generation.stopTokenIds,
     ignore_eos: generation.ignoreEos,
     ...generation.options,
+    ...(adapter !== undefined && { adapter }),
     tenant: await tenantOf(env.KEY_SECRET, keyId),
     deadline_ms: (Number(env.DEADLINE_SECONDS) || defaultDeadlineSeconds) * 1000,
     events: {

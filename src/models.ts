@@ -2,7 +2,7 @@
 import type { NodeInfo } from 'huozi-gpu-backend/protocol';
 import type { Call } from './call.ts';
 import { EdgeError } from './errors.ts';
-import { knownNodes, nodesServing } from './nodes.ts';
+import { isServedBy, knownNodes, namesOf, nodesServing, parentOf } from './nodes.ts';
 
 interface Model {
   id: string;
@@ -10,6 +10,8 @@ interface Model {
   /** When the model's file was last written on a node that serves it, the latest of them; unix seconds. */
   created: number;
   owned_by: 'huozi';
+  /** Of a LoRA adapter: the model that it is put on. */
+  parent?: string;
   /** Longest prompt + answer on every node that serves it, tokens; as vLLM names it. */
   max_model_len: number;
 }
@@ -21,8 +23,8 @@ export async function listModels(
 ): Promise<{ object: 'list'; data: Model[] }> {
   const infos = (await knownNodes(call)).flatMap(({ info }) => info ?? []);
   if (infos.length === 0) throw new EdgeError({ kind: 'no_node_available', retryAfter: 5 });
-  const ids = [...new Set(infos.map((info) => info.model))].filter((id) => allowed?.includes(id) ?? true);
-  const serving = (id: string) => infos.filter((info) => info.model === id);
+  const ids = [...new Set(infos.flatMap(namesOf))].filter((id) => allowed?.includes(id) ?? true);
+  const serving = (id: string) => infos.filter((info) => isServedBy(info, id));
   return { object: 'list', data: ids.map((id) => model(call, id, serving(id))) };
 }
 
@@ -45,6 +47,7 @@ function model({ startedAt }: Call, id: string, infos: readonly NodeInfo[]): Mod
     object: 'model',
     created: Math.max(...infos.map((info) => info.model_created ?? 0)) || firstAsked,
     owned_by: 'huozi',
+    ...(infos.every((info) => info.model !== id) && { parent: parentOf(id) }),
     max_model_len: Math.min(...infos.map((info) => info.context_length)),
   };
 }

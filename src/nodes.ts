@@ -67,9 +67,26 @@ export function nodeId({ hash }: KnownNode): string {
   return hash.toString(16).padStart(8, '0');
 }
 
+/** What clients may ask of a node: its model, and each adapter on it as `model:adapter`. */
+export function namesOf({ model, adapters = [] }: NodeInfo): string[] {
+  return [model, ...adapters.map((adapter) => `${model}:${adapter}`)];
+}
+
+export function isServedBy(info: NodeInfo, name: string): boolean {
+  return info.model === name || namesOf(info).includes(name);
+}
+
+/** The adapter's part of a name that nodes serve, for a node of that model; undefined for the model alone. */
+export function adapterOf(info: NodeInfo, name: string): string | undefined {
+  return info.model === name ? undefined : name.slice(info.model.length + 1);
+}
+
+/** Names of models may have colons too; those of adapters have none. */
+export const parentOf = (name: string): string => name.slice(0, name.lastIndexOf(':'));
+
 /** The nodes that serve `model`. Throws an EdgeError when there is none. */
 export async function nodesServing(call: Call, model: string): Promise<KnownNode[]> {
-  const serve = (nodes: KnownNode[]) => nodes.filter((node) => node.info?.model === model);
+  const serve = (nodes: KnownNode[]) => nodes.filter(({ info }) => info && isServedBy(info, model));
   const found = serve(await knownNodes(call));
   if (found.length > 0) return found;
   const nodes = await knownNodes(call, askForUnknownMs);

@@ -68,7 +68,8 @@ export class Route {
     this.#left = left;
     this.#request = request;
     this.#fields = fields;
-    this.#asked = askedOf(request.tenant ?? '', request.prompt);
+    // Caches are shared within a tenant and adapter.
+    this.#asked = askedOf(`${request.tenant ?? ''}${request.adapter ?? ''}`, request.prompt);
     this.#acceptMs = 1_000 * (Number(call.env.ACCEPT_SECONDS) || defaultAcceptSeconds);
     this.#silenceMs = 1_000 * (Number(call.env.SILENCE_SECONDS) || defaultSilenceSeconds);
   }
@@ -253,6 +254,10 @@ async function refusalOf(response: Response, fields: ClientFields): Promise<Prob
   const error = await errorOf(response);
   if (status === 400 && error?.code === 'context_length_exceeded')
     throw new EdgeError(tooLong(error.message, fields.prompt));
+  // It had the adapter when it was last asked; others may have it.
+  if (status === 400 && error?.code === 'unknown_adapter') {
+    return { kind: 'no_node_available', retryAfter: 5 };
+  }
   const atFault = status === 400 ? clientsFault(error, fields) : undefined;
   if (atFault) throw new EdgeError(atFault);
   if (status === 429) return { kind: 'overloaded', retryAfter: retryAfterOf(response) };

@@ -20,7 +20,7 @@ export async function tokenizePrompt(call: Call, { model, prompt }: TokenizeRequ
   const nodes = await nodesOf(call, model);
   const { info } = nodes[0]!;
   const id = `tok-${crypto.randomUUID().replaceAll('-', '')}`;
-  const reservation = await reserve(call, { id, model: info!.model, tokens: 0 });
+  const reservation = await reserve(call, { id, model: model ?? info!.model, tokens: 0 });
   let failed = true;
   try {
     const nothingToAsk = prompt.length === 0;

@@ -145,6 +145,8 @@ export const generateRequest = z.strictObject({
    * larger router weight first. In a body that is not streamed, `"routed_experts"` stands beside `choices`.
    */
   return_routed_experts: z.optional(z.boolean()),
+  /** One of `NodeInfo.adapters`; absent: the model alone. */
+  adapter: z.optional(z.string().regex(/^[\w.-]{1,64}$/)),
   /** Salt of the prefix cache and unit of fairness. */
   tenant: z.optional(z.string().regex(/^[\w-]{1,64}$/)),
   /** What the prompt begins with, as the edge's numbers; the node tells them back in `NodeInfo.prefixes`. */
@@ -191,6 +193,8 @@ export interface CancelResponse {
 export interface NodeInfo {
   /** Served name, as in `GET /v1/models`. */
   model: string;
+  /** LoRA adapters that it has loaded; clients ask for `model:adapter`. */
+  adapters?: readonly string[];
   /** When its file was last written, unix seconds. */
   model_created?: number;
   version: string;

@@ -4,6 +4,7 @@ import { type NodeOptions, nodeDefaults, startNode } from '../index.ts';
 import { createLog } from '../server/log.ts';
 import { type Command, UsageError, wholeNumber } from './command.ts';
 import { engineFlags, engineHelp, parseEngine } from './engine-flags.ts';
+import { parseAdapters } from './lora-flags.ts';
 import { parsePlacement, placementFlags, placementHelp } from './placement-flags.ts';
 
 const defaultPort = 8790;
@@ -27,6 +28,8 @@ HUOZI_NODE_TOKEN or from a file; never from the command line, which others can s
   --host ADDRESS         address to listen on (default ${nodeDefaults.host})
   --port N               port; 0 takes any free one (default ${defaultPort})
   --name NAME            served model name (default ${nodeDefaults.name})
+  --lora NAME=FILE       LoRA adapter (GGUF), served as MODEL:NAME; may be given several times
+  --lora-scale NAME=N    of what that adapter adds (default 1)
   --context N            KV cells shared by all sequences, tokens (default ${nodeDefaults.contextTokens})
   --slots N              sequences that decode at the same time (default ${nodeDefaults.slots})
   --batch N              tokens of one decode step (default ${nodeDefaults.batchTokens})
@@ -77,6 +80,8 @@ function parse(args: string[]): { options: NodeOptions; drainMs: number } {
       host: { type: 'string' },
       port: { type: 'string', default: String(defaultPort) },
       name: { type: 'string' },
+      lora: { type: 'string', multiple: true },
+      'lora-scale': { type: 'string', multiple: true },
       context: { type: 'string' },
       slots: { type: 'string' },
       batch: { type: 'string' },
@@ -122,6 +127,7 @@ function parse(args: string[]): { options: NodeOptions; drainMs: number } {
     publicUrl: baseUrl('public-url', values['public-url']),
     host: values.host,
     name: values.name,
+    adapters: parseAdapters(values.lora, values['lora-scale']),
     contextTokens: number('context', 1),
     slots: number('slots', 1),
     batchTokens: number('batch', 1),

@@ -3,6 +3,7 @@ import { createContext, maxSequences, scratchSequence } from '../native/context.
 import { listDevices } from '../native/devices.ts';
 import { loadLibrary } from '../native/library.ts';
 import type { ModelPlacement } from '../native/placement.ts';
+import { Adapters } from './adapters.ts';
 import {
   ContinuationError,
   EngineClosedError,
@@ -27,7 +28,7 @@ const besideShare = 1 / 2;
 
 /**
  * Loads a model and makes a context for it.
- * @throws ModelFileError, PlacementError, ContextError, NativeLibraryError, NativeMismatchError; RangeError for impossible options
+ * @throws ModelFileError, AdapterError, PlacementError, ContextError, NativeLibraryError, NativeMismatchError; RangeError for impossible options
  */
 export async function loadEngine(options: EngineOptions): Promise<Engine> {
   const { slots, contextTokens, batchTokens } = options;
@@ -49,6 +50,10 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
     return placement;
   });
   const vocabularySize = model.vocabulary.texts.length;
+  const adapters = await Adapters.load(model.native, options.adapters ?? []).catch((error) => {
+    model.native.free();
+    throw error;
+  });
   const stepExperts = new StepExperts(model.native.layers, model.expertsUsed, batchTokens);
   const context = await createContext(model.native, vocabularySize, {
     contextTokens,
@@ -75,6 +80,7 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
   });
   const scheduler = new Scheduler(context, {
     experts,
+    adapters: adapters.native,
     slots,
     contextTokens,
     batchTokens,
@@ -109,6 +115,7 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
       layers: model.native.layers,
       experts: model.experts,
       expertsUsed: model.expertsUsed,
+      ...(adapters.names.length > 0 && { adapters: adapters.names }),
       tokens: { bos, eos, begin, end },
       library: { version, backends, devices },
       placement: {
@@ -130,6 +137,7 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
     },
     generate(request: GenerationRequest, events: GenerationEvents) {
       if (request.returnExperts && !experts.isAvailable) throw new ExpertsUnavailableError();
+      const index = adapters.indexOf(request.adapter);
       checkPrompt(request, vocabularySize, maxSequence);
       const cells = Math.min(request.promptIds.length + request.maxTokens, maxSequence);
       // Those of another vocabulary never come.
@@ -137,7 +145,10 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
       const goesPastEos = request.ignoreEos && !request.grammar;
       const stopIds = new Set(goesPastEos ? asked : [...asked, eos, begin, end]);
       const onCancel = () => scheduler.noticeCancel();
-      const sequence = new Sequence(request, events, model.pieces, stopIds, cells, onCancel, ends);
+      const sequence = new Sequence(request, events, model.pieces, stopIds, cells, onCancel, ends, {
+        index,
+        cacheSpace: adapters.cacheSpace(request.tenant ?? '', index),
+      });
       if (closing) throw new EngineClosedError();
       const { finished } = sequence;
       if (finished) setImmediate(() => sequence.end(finished));

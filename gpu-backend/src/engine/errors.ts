@@ -61,6 +61,20 @@ export class ExpertsUnavailableError extends Error {
   }
 }
 
+/** A request names an adapter that this engine was not given. */
+export class UnknownAdapterError extends Error {
+  override name = 'UnknownAdapterError';
+
+  constructor(adapter: string) {
+    super(`there is no adapter ${adapter}`);
+  }
+}
+
+/** An adapter's file is missing or does not suit the model, in one line. */
+export class AdapterError extends Error {
+  override name = 'AdapterError';
+}
+
 /** The machine cannot do what was asked of it, in one line. */
 export class PlacementError extends Error {
   override name = 'PlacementError';

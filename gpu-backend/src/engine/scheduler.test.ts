@@ -63,6 +63,7 @@ class ScriptedContext implements StepContext {
   }
 
   logits = () => this.#logits;
+  useAdapter = () => undefined;
   lastErrors = () => 'out of luck';
 
   removeCells(id: number, from: number): void {

@@ -6,8 +6,10 @@
  * Who is next is fair-queue.ts's, which KV cells are shared prefix-cache.ts's.
  */
 
+import type { NativeAdapter } from '../native/adapters.ts';
 import type { NativeContext } from '../native/context.ts';
 import type { EndReason } from '../protocol.ts';
+import { AdapterTurns } from './adapter-turns.ts';
 import { EngineClosedError, QueueFullError } from './errors.ts';
 import type { ExpertWatch } from './expert-telemetry.ts';
 import { FairQueue } from './fair-queue.ts';
@@ -21,7 +23,7 @@ import type { EngineStats } from './types.ts';
 
 export type StepContext = Pick<
   NativeContext,
-  'batch' | 'decode' | 'logits' | 'removeCells' | 'shareCells' | 'lastErrors'
+  'batch' | 'decode' | 'logits' | 'removeCells' | 'shareCells' | 'useAdapter' | 'lastErrors'
 >;
 
 export interface SchedulerOptions {
@@ -36,10 +38,14 @@ export interface SchedulerOptions {
   maxQueueTokens: number;
   prefixCache: boolean;
   experts?: ExpertWatch;
+  /** By index; the first is none. @default none but that */
+  adapters?: readonly (NativeAdapter | undefined)[];
   /** llama.cpp's sequence ids, more than `slots`. */
   ids: readonly number[];
 }
 
+/** How long sequences of one adapter step before those of another; a few steps. */
+const adapterTurnMs = 50;
 /** How long a step may take for the prompt tokens in it while others decode. */
 const besideMs = 200;
 /** A shorter common beginning is not worth waiting for the other one's prefill. */
@@ -53,6 +59,7 @@ export class Scheduler {
   readonly #throughput = new Throughput();
   readonly #chunk: PrefillChunk;
   readonly cache: PrefixCache;
+  readonly #turns = new AdapterTurns(adapterTurnMs);
   #running: Sequence[] = [];
   /** Those of them whose prompt is not through, first to be served first. */
   #prefilling: Sequence[] = [];
@@ -189,7 +196,7 @@ export class Scheduler {
         first.tokens.set(first.prompt);
       }
       // What does not fit holds up those behind it: else it would wait forever beside smaller ones.
-      const lease = this.cache.join(first.tenant, first.tokens, first.promptTokens - 1);
+      const lease = this.cache.join(first.cacheSpace, first.tokens, first.promptTokens - 1);
       if (!lease) return;
       this.#queue.take(first);
       first.lease = lease;
@@ -201,9 +208,9 @@ export class Scheduler {
     }
   }
 
-  /** Whether another one of its tenant is just evaluating what it begins with: then that is shared, not done twice. */
+  /** Whether another one of its tenant and adapter is just evaluating what it begins with: then that is shared, not done twice. */
   #awaits(sequence: Sequence): boolean {
-    const { awaited, prompt, promptTokens, tenant } = sequence;
+    const { awaited, prompt, promptTokens, cacheSpace } = sequence;
     if (awaited) {
       const { leader, length } = awaited;
       if (!leader.ended && leader.past < length) return true;
@@ -212,10 +219,10 @@ export class Scheduler {
     if (!this.#options.prefixCache) return false;
     let cached = -1;
     for (const leader of this.#prefilling) {
-      if (leader.tenant !== tenant) continue;
+      if (leader.cacheSpace !== cacheSpace) continue;
       const length = commonPrefix(prompt, leader.prompt, promptTokens - 1);
       if (leader.past >= length) continue;
-      if (cached < 0) cached = this.cache.match(tenant, prompt, promptTokens - 1);
+      if (cached < 0) cached = this.cache.match(cacheSpace, prompt, promptTokens - 1);
       if (length - Math.max(cached, leader.past) < leastAwaited) continue;
       sequence.awaited = { leader, length };
       // Else what is urgent would wait for what is not.
@@ -225,14 +232,27 @@ export class Scheduler {
     return false;
   }
 
+  /** Puts it on, too. Without adapters nothing is looked at. */
+  #adapterOfStep(): number {
+    const { adapters = [] } = this.#options;
+    if (adapters.length <= 1) return 0;
+    const index = this.#turns.next(this.#running, performance.now());
+    this.#context.useAdapter(adapters[index]);
+    return index;
+  }
+
   /** @returns tokens in the batch */
   #fill(): number {
     const { batch } = this.#context;
     this.#rows.length = 0;
     let count = 0;
+    let decoding = 0;
+    const adapter = this.#adapterOfStep();
     for (const sequence of this.#running) {
       sequence.stepping = 0;
       if (sequence.past < sequence.promptTokens) continue;
+      decoding++;
+      if (sequence.adapter !== adapter) continue;
       const { lease, past, next } = sequence as Sequence & { lease: Lease };
       lease.tokens[past] = next;
       batch.tokens[count] = next;
@@ -246,9 +266,11 @@ export class Scheduler {
     if (this.#prefilling.length === 0) return count;
     if (this.#prefilling.length > 1) this.#prefilling.sort(this.#queue.compare);
     let room = this.#options.batchTokens - count;
-    if (count > 0) room = Math.min(room, this.#chunk.tokens);
+    // Those of another adapter wait for this step as well.
+    if (decoding > 0) room = Math.min(room, this.#chunk.tokens);
     for (const sequence of this.#prefilling) {
       if (room === 0) break;
+      if (sequence.adapter !== adapter) continue;
       const { lease, past, promptTokens } = sequence as Sequence & { lease: Lease };
       const left = promptTokens - past;
       const chunk = Math.min(left, room);
@@ -271,7 +293,7 @@ export class Scheduler {
   #advance(count: number, ms: number): void {
     let decoded = 0;
     for (const sequence of this.#running) {
-      if (sequence.past >= sequence.promptTokens) decoded++;
+      if (sequence.stepping > 0 && sequence.past >= sequence.promptTokens) decoded++;
       sequence.past += sequence.stepping;
     }
     const prefilled = count - decoded;

@@ -18,6 +18,10 @@ export class Sequence implements Generation {
   /** KV cells that it may come to use: prompt and answer. */
   readonly cells: number;
   readonly tenant: string;
+  /** Index of its adapter among the engine's; 0 is none. */
+  readonly adapter: number;
+  /** Who may share its KV cells: those of its tenant and adapter. */
+  readonly cacheSpace: string;
   priority: number;
   /** On `performance.now`'s clock. */
   readonly deadline: number;
@@ -67,12 +71,15 @@ export class Sequence implements Generation {
     cells: number,
     onCancel: () => void,
     ends: ReadonlySet<number> = new Set(),
+    adapter: { index: number; cacheSpace: string } = { index: 0, cacheSpace: request.tenant ?? '' },
   ) {
     this.request = request;
     const { promptIds, continueIds } = request;
     this.prompt = continueIds?.length ? joined(promptIds, continueIds) : promptIds;
     this.cells = cells;
     this.tenant = request.tenant ?? '';
+    this.adapter = adapter.index;
+    this.cacheSpace = adapter.cacheSpace;
     this.priority = request.priority ?? 0;
     this.deadline = performance.now() + (request.deadlineMs ?? Number.POSITIVE_INFINITY);
     this.#events = events;

@@ -3,6 +3,15 @@ import type { Buffer } from '../native/buffers.ts';
 import type { EndReason, ExpertTelemetry, Sampling, Segment } from '../protocol.ts';
 import type { PlacementOptions } from './placement.ts';
 
+/** A LoRA adapter as llama.cpp's convert_lora_to_gguf.py makes it. */
+export interface AdapterFile {
+  /** As requests name it. */
+  name: string;
+  path: string;
+  /** Of what it adds. @default 1 */
+  scale?: number;
+}
+
 export interface EngineOptions extends PlacementOptions {
   modelPath: string;
   /** Sequences that decode at the same time. */
@@ -28,6 +37,8 @@ export interface EngineOptions extends PlacementOptions {
   cacheDir?: string;
   /** What that folder may hold, bytes; the most recently used prefixes go first. @default 1 GiB */
   cacheBytes?: number;
+  /** Loaded beside the model; a request takes one of them, or none. */
+  adapters?: readonly AdapterFile[];
   /** Look into some steps, to count which experts tokens are routed to. @default 'sampled' */
   expertTelemetry?: 'off' | 'sampled';
 }
@@ -48,6 +59,8 @@ export interface GenerationRequest {
   stopStrings: readonly string[];
   /** Go on past eos and the markers. */
   ignoreEos: boolean;
+  /** Name of one of the engine's adapters. Absent: the model alone. */
+  adapter?: string;
   /** Prefixes are shared within a tenant only, and tenants are served alike. @default '' */
   tenant?: string;
   /** Higher goes first. @default 0 */
@@ -136,6 +149,8 @@ export interface EngineInfo {
   layers: number;
   experts: number;
   expertsUsed: number;
+  /** Names of the adapters that requests may take. Absent: none. */
+  adapters?: readonly string[];
   tokens: { bos: number; eos: number; begin: number; end: number };
   /** llama.cpp's version, the backend library files in use, devices. */
   library: { version: string; backends: readonly string[]; devices: readonly string[] };
@@ -183,7 +198,7 @@ export interface Engine {
   /** Token ids of a prompt. No text segment can yield bos, eos or a marker. */
   tokenize(segments: readonly Segment[]): Int32Array;
   /**
-   * Throws PromptTooLongError, ContinuationError, UnknownTokenError, InvalidGrammarError, ExpertsUnavailableError,
+   * Throws PromptTooLongError, UnknownAdapterError, ContinuationError, UnknownTokenError, InvalidGrammarError, ExpertsUnavailableError,
    * QueueFullError, EngineClosedError; everything
    * later is told through `events`.
    */

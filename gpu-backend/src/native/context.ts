@@ -1,6 +1,7 @@
 /** One llama_context: the KV cache of all sequences, the batch that is filled for a step, the logits it leaves. */
 import { promisify } from 'node:util';
 import koffi from 'koffi';
+import { type NativeAdapter, putAdapter } from './adapters.ts';
 import { type BufferReport, reportBuffers } from './buffers.ts';
 import { type ExpertTap, TapCallback } from './expert-tap.ts';
 import { loadLibrary, type Pointer } from './library.ts';
@@ -62,6 +63,8 @@ export interface NativeContext {
    * @returns their tokens, `capacity` at most; undefined, and no cells, if the file does not suit this context
    */
   loadState(id: number, path: string, capacity: number): Promise<Int32Array | undefined>;
+  /** For all that is decoded from now on; undefined: the model alone. */
+  useAdapter(adapter: NativeAdapter | undefined): void;
   /** llama.cpp's error lines since the last step began. */
   lastErrors(): string;
   readonly report: BufferReport;
@@ -178,6 +181,7 @@ export async function createContext(
       lib.llama_memory_seq_rm(memory, id, -1, -1);
       return undefined;
     },
+    useAdapter: (adapter) => putAdapter(pointer, adapter),
     lastErrors,
     report,
     expertTap: tap?.attach(pointer),

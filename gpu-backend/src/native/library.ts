@@ -120,6 +120,15 @@ function bind(ggml: LibraryHandle, llama: LibraryHandle) {
       koffi.pointer(structs.quantizeParams),
     ]),
 
+    llama_adapter_lora_init: lib('llama_adapter_lora_init', p, [p, 'str']),
+    llama_adapter_lora_free: lib('llama_adapter_lora_free', 'void', [p]),
+    llama_adapter_get_alora_n_invocation_tokens: lib(
+      'llama_adapter_get_alora_n_invocation_tokens',
+      'uint64',
+      [p],
+    ),
+    llama_set_adapters_lora: lib('llama_set_adapters_lora', 'int32', [p, p, 'size_t', p]),
+
     llama_vocab_n_tokens: lib('llama_vocab_n_tokens', 'int32', [p]),
     llama_vocab_get_text: lib('llama_vocab_get_text', 'str', [p, 'int32']),
     llama_vocab_get_score: lib('llama_vocab_get_score', 'float', [p, 'int32']),

@@ -89,6 +89,7 @@ export function nodeInfo(node: NodeState): NodeInfo {
   return {
     model: node.name,
     ...(node.modelCreated !== undefined && { model_created: node.modelCreated }),
+    ...(info.adapters && { adapters: info.adapters }),
     version,
     engine: state,
     draining: node.draining,

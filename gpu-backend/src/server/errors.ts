@@ -5,6 +5,7 @@ import {
   ExpertsUnavailableError,
   PromptTooLongError,
   QueueFullError,
+  UnknownAdapterError,
   UnknownTokenError,
 } from '../engine/errors.ts';
 import type { GenerationEnd } from '../engine/types.ts';
@@ -96,6 +97,10 @@ export function toApiError(thrown: unknown): ApiError {
   if (thrown instanceof UnknownTokenError) {
     const param = 'sampling.logit_bias';
     return new ApiError(400, `${param}: ${thrown.message}.`, { param, code: 'invalid_value', cause: thrown });
+  }
+  if (thrown instanceof UnknownAdapterError) {
+    const init = { param: 'adapter', code: 'unknown_adapter', cause: thrown };
+    return new ApiError(400, 'This node does not have the adapter.', init);
   }
   if (thrown instanceof ContinuationError) {
     const init = { param: 'continue_ids', code: 'invalid_value', cause: thrown };

@@ -110,6 +110,7 @@ function engineRequests(
     stopIds: request.stop_token_ids,
     stopStrings: request.stop,
     ignoreEos: request.ignore_eos,
+    ...(request.adapter !== undefined && { adapter: request.adapter }),
     ...(request.tenant === undefined ? {} : { tenant: request.tenant }),
     ...(request.priority === undefined ? {} : { priority: request.priority }),
     ...(request.deadline_ms === undefined ? {} : { deadlineMs: request.deadline_ms }),

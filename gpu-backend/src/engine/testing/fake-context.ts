@@ -77,6 +77,7 @@ export class FakeContext implements StepContext {
   }
 
   logits = () => this.#logits;
+  useAdapter = () => undefined;
   lastErrors = () => 'out of luck';
 
   removeCells(id: number, from: number, to: number): void {

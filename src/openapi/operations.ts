@@ -186,6 +186,12 @@ export const operations: Record<string, Operation> = {
     who: 'anybody',
     answer: 'application/json',
   },
+  'GET /': { summary: ['The playground', '试用页面'], who: 'anybody', answer: 'text/html' },
+  'GET /assets/{file}': {
+    summary: ["The playground's scripts and style", '试用页面的脚本与样式'],
+    who: 'anybody',
+    answer: 'text/javascript',
+  },
   'GET /docs': { summary: ['This document as a page', '文档页面'], who: 'anybody', answer: 'text/html' },
   'GET /docs/style.css': { summary: ['Its style', '页面样式'], who: 'anybody', answer: 'text/css' },
 };

@@ -1,5 +1,5 @@
 /** The ways to one paced node: direct, a worker that does nothing, the edge in both its ways, and other gateways. */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { Miniflare } from 'miniflare';
 import { createKey } from '../../src/dev/dev-key.ts';
 import { startWorker } from '../../src/dev/worker-host.ts';
+import { workerds } from '../workerds.ts';
 
 export interface Gateway {
   name: string;
@@ -167,12 +168,4 @@ async function withPid<T>(start: () => Promise<T>): Promise<{ pid: number; value
   const pid = workerds().find((one) => !before.has(one));
   if (pid === undefined) throw new Error('workerd was not found among the processes');
   return { pid, value };
-}
-
-function workerds(): number[] {
-  return execFileSync('ps', ['-A', '-o', 'pid=,ppid=,comm='], { encoding: 'utf8' })
-    .split('\n')
-    .map((line) => line.trim().split(/\s+/))
-    .filter(([, parent, name]) => Number(parent) === process.pid && name?.includes('workerd'))
-    .map(([pid]) => Number(pid));
 }

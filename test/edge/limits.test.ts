@@ -1,9 +1,9 @@
 /** Limits on real workerd: exact, however many ask at once and however an answer ends. */
-import { execFileSync } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { workerds } from '../workerds.ts';
 import { chat, edgeBeforeNode, errorOf, keyOf, startEdge, until } from './edge.ts';
 import { accept, answer, type Generation, streamOf, textEvent } from './scripted-node.ts';
 
@@ -254,12 +254,3 @@ it('a reservation survives a worker that is killed, and is charged in full when 
     await rm(stateDirectory, { recursive: true, force: true });
   }
 }, 60_000);
-
-/** Process ids of the workerds that this process has started. */
-function workerds(): number[] {
-  return execFileSync('ps', ['-A', '-o', 'pid=,ppid=,comm='], { encoding: 'utf8' })
-    .split('\n')
-    .map((line) => line.trim().split(/\s+/))
-    .filter(([, parent, name]) => Number(parent) === process.pid && name?.includes('workerd'))
-    .map(([pid]) => Number(pid));
-}

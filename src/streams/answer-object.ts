@@ -188,14 +188,17 @@ export class AnswerObject extends DurableObject<Env> {
   }
 
   #running(stored: Stored, answerId: string | undefined, numbering?: Numbering): RunningAnswer {
-    return new RunningAnswer(this.#store, stored, {
+    const answer: RunningAnswer = new RunningAnswer(this.#store, stored, {
       answerId,
       retentionSeconds: this.env.STREAM_RETENTION_SECONDS,
       numbering,
       onOver: () => {
         this.#run = undefined;
+        // Stopped just as it was interrupted.
+        if (stored.status === 'running' && answer.stopped.aborted) this.stop();
       },
     });
+    return answer;
   }
 
   #callOf(

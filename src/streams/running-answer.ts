@@ -33,12 +33,11 @@ export class RunningAnswer implements Kept {
   readonly #numbering: Numbering;
   readonly #stopping = new AbortController();
   readonly #followers = new Set<Follower>();
-  readonly #onOver: (kept: boolean) => void;
+  readonly #onOver: () => void;
   #holds = 0;
   #grace: ReturnType<typeof setTimeout> | null = null;
   #release: () => void = () => undefined;
   #begun: boolean;
-  #touched = false;
   /** Numbered, and not stored. */
   #pending: Uint8Array | undefined;
   #writing: Promise<void> | undefined;
@@ -51,7 +50,7 @@ export class RunningAnswer implements Kept {
 
   /**
    * @param numbering where it goes on; undefined: at its beginning
-   * @param onOver with whether it is stored
+   * @param onOver called when it has ended, or is interrupted
    */
   constructor(
     store: AnswerStore,
@@ -60,7 +59,7 @@ export class RunningAnswer implements Kept {
       answerId: string | undefined;
       retentionSeconds: string | undefined;
       numbering: Numbering | undefined;
-      onOver: (kept: boolean) => void;
+      onOver: () => void;
     },
   ) {
     this.#store = store;
@@ -81,11 +80,6 @@ export class RunningAnswer implements Kept {
 
   get stored(): Stored {
     return this.#stored;
-  }
-
-  /** Whether the relay writes its body, or has its body in its response. */
-  get isTold(): boolean {
-    return this.#touched;
   }
 
   stop(problem: Problem): void {
@@ -128,7 +122,6 @@ export class RunningAnswer implements Kept {
   }
 
   write(bytes: Uint8Array): undefined {
-    this.#touched = true;
     if (isPing(bytes)) return;
     if (!this.#stored.resumable) {
       const number = this.log.last + 1;
@@ -142,7 +135,6 @@ export class RunningAnswer implements Kept {
   }
 
   failed(problem: Problem, stranded: boolean): boolean {
-    this.#touched = true;
     if (!stranded || !this.#stored.production) {
       this.#problem = problem;
       this.#ending = true;
@@ -175,10 +167,10 @@ export class RunningAnswer implements Kept {
     }
     this.log.ended = true;
     for (const follower of this.#followers) follower.go();
-    this.#onOver(keep);
+    this.#onOver();
   }
 
-  /** It goes on later, see stream-object.ts. Those who follow come back for it. */
+  /** It goes on later, see answer-object.ts. Those who follow come back for it. */
   async #interrupt(): Promise<void> {
     clearTimeout(this.#timer);
     this.#release();
@@ -187,7 +179,7 @@ export class RunningAnswer implements Kept {
     if (this.#numbering.idCount > 0) await this.#write();
     const told = encoder.encode(errorEvent({ kind: 'stream_interrupted' }));
     for (const follower of this.#followers) follower.close(told);
-    this.#onOver(true);
+    this.#onOver();
   }
 
   #writeSoon(): void {

@@ -1,73 +1,28 @@
 /** The experts view and the operator's in a real browser, before a real node and before nodes that say what a test says. */
-import { mkdir, readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
-import type { AxeResults } from 'axe-core';
 import type { ExpertTelemetry } from 'huozi-gpu-backend/protocol';
-import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createKey } from '../../src/dev/dev-key.ts';
 import { startWorker, type WorkerHost } from '../../src/dev/worker-host.ts';
 import { ScriptedNode } from '../edge/scripted-node.ts';
 import { type Stack, startStack } from '../stack.ts';
 import { launchChromium } from './chromium.ts';
+import { movesSideways, phone, picture, seriousIssues, type Visit, visit as visitWith } from './visit.ts';
 
-const screenshots = fileURLToPath(new URL('../../dist/screenshots/', import.meta.url));
-const phone = { viewport: { width: 375, height: 800 }, hasTouch: true, isMobile: true };
+// A page, a node and workerd share two cores; what is waited for has its own limit, in visit.ts.
+vi.setConfig({ testTimeout: 90_000 });
 
 let browser: Browser;
-let axe: string;
 beforeAll(async () => {
   browser = await launchChromium();
-  axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-  await mkdir(screenshots, { recursive: true });
 }, 120_000);
 afterAll(() => browser?.close());
 
-/** A page of its own, closed with the test; errors of the page's are the test's. */
-async function visit(
-  url: string,
-  options: BrowserContextOptions,
-  look: (page: Page) => Promise<void>,
-): Promise<void> {
-  const context = await browser.newContext({
-    viewport: { width: 1280, height: 900 },
-    locale: 'en',
-    ...options,
-  });
-  const faults: string[] = [];
-  try {
-    const page = await context.newPage();
-    page.setDefaultTimeout(25_000);
-    page.on('pageerror', (error) => faults.push(error.message));
-    page.on('console', (line) => {
-      if (line.type() === 'error' && !/status of 40[13]/.test(line.text())) faults.push(line.text());
-    });
-    await page.goto(url);
-    await look(page);
-    expect(faults).toEqual([]);
-  } finally {
-    await context.close();
-  }
-}
+/** What the page says where a key opens too little. */
+const expected = /status of 40[13]/;
 
-/** What axe calls serious or worse, in the state that the page is in. */
-async function seriousIssues(page: Page): Promise<string[]> {
-  await page.evaluate(axe);
-  const { violations } = await page.evaluate<AxeResults>('axe.run()');
-  return violations
-    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-    .map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target.join(' ')).join(', ')}`);
-}
-
-const keep = (page: Page, name: string) => page.screenshot({ path: `${screenshots}${name}.png` });
-
-/** Content wider than the page; a table may be wider than its own frame. */
-const isTooWide = (page: Page) =>
-  page.evaluate(() => {
-    const view = document.querySelector('main')!;
-    return view.scrollWidth > view.clientWidth || document.body.scrollWidth > innerWidth;
-  });
+const visit = (url: string, options: Visit, look: (page: Page) => Promise<void>) =>
+  visitWith(browser, url, { locale: 'en', expected, ...options }, look);
 
 async function askForPoem(page: Page): Promise<void> {
   await page.locator('.ask input').fill('背诵《静夜思》');
@@ -101,7 +56,7 @@ describe('before a real node', () => {
       await page.keyboard.press('ArrowRight');
       expect(await tokens.nth(2).getAttribute('aria-selected')).toBe('true');
       const active = await page.getByRole('listbox').getAttribute('aria-activedescendant');
-      expect(await page.locator(`#${active}`).textContent()).toBe(await tokens.nth(2).textContent());
+      expect(await page.locator(`[id="${active}"]`).textContent()).toBe(await tokens.nth(2).textContent());
 
       const told = await page.locator('.route li .hidden').allTextContents();
       expect(told).toHaveLength(4);
@@ -112,10 +67,16 @@ describe('before a real node', () => {
         expect(await cells.nth(Number(other)).getAttribute('class')).toMatch(/ other$/);
       }
       expect(await page.locator('.map td.first').count()).toBe(4);
-      await keep(page, 'experts-light');
+      await picture(page, 'experts-light');
       expect(await seriousIssues(page)).toEqual([]);
 
+      // The mouse shows, a click chooses.
       await tokens.nth(6).hover();
+      await page.getByText('Route of token 7,').waitFor();
+      expect(await tokens.nth(2).getAttribute('aria-selected')).toBe('true');
+      await page.getByRole('heading', { level: 2 }).hover();
+      await page.getByText('Route of token 3,').waitFor();
+      await tokens.nth(6).click();
       expect(await tokens.nth(6).getAttribute('aria-selected')).toBe('true');
       await page.keyboard.press('Home');
       expect(await tokens.nth(0).getAttribute('aria-selected')).toBe('true');
@@ -146,7 +107,7 @@ describe('before a real node', () => {
       await page.waitForFunction(() =>
         /^[1-9]/.test(document.querySelector('.map td.measure + .measure')?.textContent ?? ''),
       );
-      await keep(page, 'experts-dark');
+      await picture(page, 'experts-dark');
       expect(await seriousIssues(page)).toEqual([]);
     });
   });
@@ -154,13 +115,35 @@ describe('before a real node', () => {
   it('on a phone, in Chinese: a tap chooses, and nothing is wider than the page', async () => {
     await visit(`${origin}/#/experts?key=${key}`, { ...phone, locale: 'zh-CN' }, async (page) => {
       await askForPoem(page);
-      const token = page.getByRole('option').nth(4);
+      const token = page.getByRole('listbox').getByRole('option').nth(4);
       await token.tap();
       expect(await token.getAttribute('aria-selected')).toBe('true');
       await page.getByText('第 5 个 token').waitFor();
-      expect(await isTooWide(page)).toBe(false);
-      await keep(page, 'experts-phone');
+      expect(await movesSideways(page)).toBe(false);
+      await picture(page, 'experts-phone');
       expect(await seriousIssues(page)).toEqual([]);
+    });
+  });
+
+  it('the chat records routes when it is told to, and leads to the map', async () => {
+    await visit(`${origin}/#/experts?key=${key}`, {}, async (page) => {
+      await page.getByLabel('Record routes in the chat').check();
+      await page.getByRole('link', { name: 'Chat' }).click();
+      await page.locator('.composer textarea').fill('背诵《静夜思》');
+      await page.locator('.composer textarea').press('Enter');
+      await page.getByText('Routes of its tokens').click();
+      await page.getByRole('listbox').getByRole('option').nth(1).waitFor();
+      await page.locator('.turns[aria-busy=false]').waitFor();
+      await page.getByRole('listbox').getByRole('option').nth(1).click();
+      expect(await page.locator('.route li').count()).toBe(4);
+      await picture(page, 'chat-routes');
+      expect(await seriousIssues(page)).toEqual([]);
+      await page.getByRole('link', { name: 'See it in the map' }).click();
+      await page.locator('.map td.first').first().waitFor();
+      expect(await page.locator('.map td.first').count()).toBe(4);
+      expect(await page.getByRole('listbox').getByRole('option').nth(1).getAttribute('aria-selected')).toBe(
+        'true',
+      );
     });
   });
 
@@ -205,7 +188,7 @@ describe('before a real node', () => {
       );
       expect(stored[0]).toContain(stack.adminToken);
       expect(stored[1]).not.toContain(stack.adminToken);
-      await keep(page, 'operator-light');
+      await picture(page, 'operator-light');
       expect(await seriousIssues(page)).toEqual([]);
       await page.getByRole('button', { name: 'watcher' }).click();
       await page.getByText('watcher · by the hour').first().waitFor();
@@ -219,8 +202,8 @@ describe('before a real node', () => {
       { ...phone, colorScheme: 'dark' },
       async (page) => {
         await page.getByRole('button', { name: 'watcher' }).waitFor();
-        expect(await isTooWide(page)).toBe(false);
-        await keep(page, 'operator-phone');
+        expect(await movesSideways(page)).toBe(false);
+        await picture(page, 'operator-phone');
         expect(await seriousIssues(page)).toEqual([]);
       },
     );
@@ -267,7 +250,7 @@ describe('before nodes of 32 layers', () => {
       nodes[0]!.experts = telemetry(32, 8, 100);
       await page.getByText('150 tokens counted').waitFor();
       expect(await rows.nth(0).locator('td').nth(7).getAttribute('class')).toBe('h8');
-      await keep(page, 'experts-32');
+      await picture(page, 'experts-32');
       expect(await seriousIssues(page)).toEqual([]);
     });
   });

@@ -6,6 +6,7 @@ import { signal } from '@preact/signals';
 import { AbortError, type ChatCompletionCreateParams, type ChatStream, Huozi, HuoziError } from 'huozi';
 import { problemOf } from '../../api.ts';
 import { key } from '../../secrets.ts';
+import { isRouting, recordRoutes } from '../experts/routes.ts';
 import { change, chatOf } from './keep.ts';
 import { parseExtra, settings } from './sampling.ts';
 import { type Answer, type Chat, pathTo, type Turn, withChange, without, withTurn } from './tree.ts';
@@ -76,6 +77,7 @@ async function generate(chatId: string, turnId: string, model: string, isGoingOn
     ...(isGoingOn && { continue_final_message: true, add_generation_prompt: false }),
     truncation: 'auto',
     ...(keepsStreams && { resumable: true }),
+    ...(isRouting.value && { return_routed_experts: true }),
     stream: true as const,
     stream_options: { include_usage: true },
   };
@@ -138,6 +140,7 @@ async function follow(chatId: string, turnId: string, from: Beginning, open: Ope
     const requestId = stream.requestId;
     for await (const chunk of stream) {
       event++;
+      recordRoutes(turnId, questionOf(chatId, turnId), chunk);
       const choice = chunk.choices[0];
       writing.add(choice?.delta.content ?? '', {
         requestId,
@@ -169,6 +172,12 @@ async function follow(chatId: string, turnId: string, from: Beginning, open: Ope
   } finally {
     running.delete(turnId);
   }
+}
+
+function questionOf(chatId: string, turnId: string): string {
+  const turns = chatOf(chatId)?.turns ?? [];
+  const parent = turns.find(({ id }) => id === turnId)?.parent;
+  return turns.find(({ id }) => id === parent)?.text ?? '';
 }
 
 const authorization = () => ({ authorization: `Bearer ${key.value.value}` });

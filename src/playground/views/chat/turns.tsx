@@ -4,6 +4,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { Icon } from '../../icons.tsx';
 import { number } from '../../language.ts';
 import { isKeyAsked } from '../../secrets.ts';
+import { RoutedReply } from '../experts/routed-reply.tsx';
 import { ask, goOn, isRunning, retry, say } from './answering.ts';
 import { growWithText, sends } from './composer.tsx';
 import { change } from './keep.ts';
@@ -152,6 +153,7 @@ function Reply({ chat, turn, model, isLast }: Said & { isLast: boolean }) {
           </p>
         )
       )}
+      <RoutedReply id={turn.id} model={answer?.model ?? model} />
       {answer?.state === 'stopped' && <p class="hint">{t('stopped')}</p>}
       {answer?.state === 'done' && answer.finish === 'length' && <p class="hint">{t('cut')}</p>}
       {answer?.state === 'failed' && <Problem answer={answer} onRetry={() => retry(chat.id, turn, model)} />}

@@ -1,23 +1,14 @@
-/** Asks a question, shows the answer's tokens, and says which experts the chosen one went through. */
+/** Asks a question, and shows the answer's tokens or those of an answer before. */
 import { signal } from '@preact/signals';
 import { useState } from 'preact/hooks';
 import { huozi, problemOf } from '../../api.ts';
-import { Scroll } from '../../scroll.tsx';
-import { routedTokens, type Shape } from './decode-routes.ts';
-import { recordRoutes, routedAnswers } from './routes.ts';
-import { TokenList, wordOf } from './token-list.tsx';
+import type { Shape } from './decode-routes.ts';
+import { RoutedTokens } from './routed-tokens.tsx';
+import { chosen, recordRoutes, routedAnswers } from './routes.ts';
 import { t } from './words.ts';
 
-/** Of which answer which token; `at` −1 is none. */
-const chosen = signal({ answer: '', at: -1 });
 const failure = signal('');
 const running = signal<AbortController | undefined>(undefined);
-
-/** The chosen token's experts by layer. */
-export function chosenRoute(shape: Shape): readonly (readonly number[])[] | undefined {
-  const answer = routedAnswers.value.find(({ id }) => id === chosen.value.answer);
-  return answer && routedTokens(answer.pieces, shape)[chosen.value.at]?.route;
-}
 
 async function ask(model: string, question: string): Promise<void> {
   running.value?.abort();
@@ -49,9 +40,6 @@ async function ask(model: string, question: string): Promise<void> {
 export function AnswerRoutes({ model, shape }: { model: string; shape: Shape | undefined }) {
   const answers = routedAnswers.value;
   const answer = answers.find(({ id }) => id === chosen.value.answer) ?? answers[0];
-  const tokens = answer && shape ? routedTokens(answer.pieces, shape) : [];
-  const at = answer?.id === chosen.value.answer ? chosen.value.at : -1;
-  const token = tokens[at];
   return (
     <section class="card asked" aria-labelledby="ask-title">
       <h3 id="ask-title">{t('question')}</h3>
@@ -78,40 +66,14 @@ export function AnswerRoutes({ model, shape }: { model: string; shape: Shape | u
           </select>
         </label>
       )}
-      {answer && tokens.length > 0 ? (
+      {answer && shape ? (
         <>
           <p class="hint question">{answer.question}</p>
-          <TokenList
-            tokens={tokens}
-            chosen={at}
-            onChoose={(next) => {
-              chosen.value = { answer: answer.id, at: next };
-            }}
-          />
+          <RoutedTokens answer={answer} shape={shape} />
         </>
       ) : (
         <p class="hint">{t('noAnswer')}</p>
       )}
-      <div class="route" aria-live="polite">
-        {token && (
-          <>
-            <h4>{t('route', { at: at + 1, text: wordOf(token, at === tokens.length - 1) })}</h4>
-            <Scroll label={t('picked')}>
-              <ol>
-                {token.route.map((experts, layer) => (
-                  <li key={layer}>
-                    <span class="hidden">{t('routeOf', { layer, experts: experts.join(', ') })}</span>
-                    <span aria-hidden="true">
-                      <i>{layer}</i>
-                      {experts.join(' ')}
-                    </span>
-                  </li>
-                ))}
-              </ol>
-            </Scroll>
-          </>
-        )}
-      </div>
     </section>
   );
 }

@@ -6,10 +6,10 @@ import { number } from '../../language.ts';
 import { usePoll } from '../../poll.ts';
 import { Scroll } from '../../scroll.tsx';
 import { adminToken, key } from '../../secrets.ts';
-import { AnswerRoutes, chosenRoute } from './answer-routes.tsx';
+import { AnswerRoutes } from './answer-routes.tsx';
 import { allOf } from './change.ts';
 import { HeatMap, Legend, Together } from './heat-map.tsx';
-import { isRouting } from './routes.ts';
+import { isRouting, shownRoute } from './routes.ts';
 import { arrived, latest, look, problem, recent, shapeOf } from './watch.ts';
 import { t } from './words.ts';
 import '../../page.css';
@@ -84,7 +84,7 @@ export function Experts() {
               <HeatMap
                 layers={layers}
                 shape={shape}
-                route={chosenRoute(shape)}
+                route={shownRoute(shape)}
                 chosenLayer={layer}
                 onLayer={setLayer}
               />

@@ -1,7 +1,7 @@
 /** Answers whose tokens told which experts they went through: of this tab alone, the last few. */
 import { signal } from '@preact/signals';
 import { oneOf, stored } from '../../stored.ts';
-import { decodeRoutes, type Piece } from './decode-routes.ts';
+import { decodeRoutes, type Piece, type RoutedToken, routedTokens, type Shape } from './decode-routes.ts';
 
 export interface RoutedAnswer {
   /** Of the chat's turn, or of what was asked here. */
@@ -23,6 +23,20 @@ export const isRouting = stored('huozi.routes', false, oneOf(true, false));
 
 /** Newest first. */
 export const routedAnswers = signal<readonly RoutedAnswer[]>([]);
+
+/** Of which answer which token was chosen, by keyboard, click or tap; `at` −1: none. */
+export const chosen = signal({ answer: '', at: -1 });
+/** The one under the mouse, which comes before it. */
+export const pointed = signal<{ answer: string; at: number } | undefined>(undefined);
+
+export const lookedAt = () => pointed.value ?? chosen.value;
+
+/** By layer, the experts of the token that is looked at. */
+export function shownRoute(shape: Shape): RoutedToken['route'] | undefined {
+  const { answer: id, at } = lookedAt();
+  const answer = routedAnswers.value.find((one) => one.id === id);
+  return answer && routedTokens(answer.pieces, shape)[at]?.route;
+}
 
 /** Takes every chunk of a stream that was asked for with `return_routed_experts`; others pass. */
 export function recordRoutes(id: string, question: string, { choices, routed_experts }: Chunk): void {

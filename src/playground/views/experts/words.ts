@@ -45,6 +45,8 @@ export const t = strings({
     route: '第 {at} 个 token「{text}」的路由',
     routeOf: '第 {layer} 层：{experts}',
     picked: '选中 token 经过的专家',
+    routedReply: '各 token 的路由',
+    inMap: '在专家图中查看',
   },
   en: {
     title: 'Experts',
@@ -92,5 +94,7 @@ export const t = strings({
     route: 'Route of token {at}, “{text}”',
     routeOf: 'Layer {layer}: {experts}',
     picked: 'Experts of the chosen token',
+    routedReply: 'Routes of its tokens',
+    inMap: 'See it in the map of experts',
   },
 });

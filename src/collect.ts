@@ -14,6 +14,7 @@ import { isPing } from './event-bytes.ts';
 import { type Exchange, problemOf } from './exchange.ts';
 import type { Leg } from './leg.ts';
 import { meter } from './meter.ts';
+import { setMoveHeaders } from './moves.ts';
 
 /** So long a failure still gets its status. */
 const commitMs = 80;
@@ -27,6 +28,7 @@ export async function collect(exchange: Exchange, first: Leg): Promise<Response>
   // Also when the client leaves before the response has begun, which ends everything that is not waited for.
   call.waitUntil(outcome);
   const early = await Promise.race([outcome, moment()]);
+  setMoveHeaders(call.responseHeaders, exchange.answer.moves);
   if (typeof early === 'string') return new Response(early, { headers });
   if (early) throw new EdgeError(early);
 
@@ -48,7 +50,10 @@ export async function collect(exchange: Exchange, first: Leg): Promise<Response>
 async function gather(exchange: Exchange, first: Leg): Promise<string | Problem> {
   const { call, answer, another } = exchange;
   const told = exchange.retell?.();
-  const body = told ?? new Answer();
+  let body = told ?? new Answer();
+  const startOver = () => {
+    body = new Answer();
+  };
   let leg = first;
   let firstEventAt: number | undefined;
   for (;;) {
@@ -56,7 +61,7 @@ async function gather(exchange: Exchange, first: Leg): Promise<string | Problem>
       if (firstEventAt === undefined && !isPing(events)) firstEventAt = Date.now();
       body.add(events);
     }
-    const next = leg.end === 'done' ? undefined : await another(leg);
+    const next = leg.end === 'done' ? undefined : await another(leg, told ? undefined : startOver);
     if (!next) break;
     leg = next;
   }

@@ -10,9 +10,10 @@ import type { Generation } from './generation-fields.ts';
 import type { Production } from './kept.ts';
 import { tenantOf } from './key.ts';
 import { authorise } from './keys/ask-key.ts';
-import { holdAgain, type Reservation, reserve } from './limits/reservation.ts';
+import { holdAgain, reserve } from './limits/reservation.ts';
 import { nodesDefaultMaxTokens, tokenBound } from './limits/token-bound.ts';
 import { meterFailure } from './meter.ts';
+import { type Moves, setMoveHeaders } from './moves.ts';
 import { adapterOf, type KnownNode, nodesServing } from './nodes.ts';
 import { pump, relay } from './relay.ts';
 import { isForWantOfNodes, Route } from './route.ts';
@@ -67,7 +68,8 @@ async function respond(
   const { shorten } = shape;
   const current = () => nodesServing(call, model);
   const fields = { prompt: shape.promptField, format: generation.formatField };
-  let route = new Route(call, current, request, fields, left.signal);
+  const moves: Moves = { retries: 0, migrations: 0 };
+  let route = new Route(call, current, request, fields, left.signal, moves);
   const open = async () => {
     try {
       return await route.open(!endpoint);
@@ -79,7 +81,7 @@ async function respond(
       const answer = Math.min(maxTokens ?? nodesDefaultMaxTokens, Math.ceil(context / 4));
       const shorter = shorten(tokens, context - answer);
       if (!shorter) throw error;
-      route = new Route(call, current, { ...request, prompt: shorter }, fields, left.signal);
+      route = new Route(call, current, { ...request, prompt: shorter }, fields, left.signal, moves);
       return await route.open();
     }
   };
@@ -95,13 +97,15 @@ async function respond(
       throw error;
     });
   };
-  const exchange = exchangeOf(call, { id, model, reservation }, left, () => route, shape.retell);
+  const exchange = exchangeOf(call, { id, model, reservation, moves }, left, () => route, shape.retell);
   const leg = await call.timing.measure('node', openSomewhere()).catch((error) => {
     const problem = error instanceof EdgeError ? error.problem : undefined;
     call.waitUntil(meterFailure(call, { ...exchange.answer, stream, route, problem }));
+    setMoveHeaders(call.responseHeaders, moves);
     release();
     throw error;
   });
+  setMoveHeaders(call.responseHeaders, moves);
   const { lease, renewMs } = reservation;
   // Without the tokens' ids nobody can go on.
   const again = leg.upstream === 'burst' ? undefined : { ...request, prompt: route.prompt };
@@ -122,9 +126,10 @@ export async function goOn(
   const { id, model } = request.events;
   const kept = call.kept!;
   const { left, release } = leaving(call, request.deadline_ms!);
-  const route = new Route(call, () => nodesServing(call, model), request, fields, left.signal, told);
+  const moves: Moves = { retries: 0, migrations: 0 };
+  const route = new Route(call, () => nodesServing(call, model), request, fields, left.signal, moves, told);
   const reservation = await holdAgain(call, lease, renewMs);
-  const exchange = exchangeOf(call, { id, model, reservation }, left, () => route, undefined);
+  const exchange = exchangeOf(call, { id, model, reservation, moves }, left, () => route, undefined);
   kept.begun(production, release);
   try {
     if (!route.canBegin) throw new EdgeError({ kind: 'node_lost' });
@@ -155,7 +160,7 @@ function leaving(
 
 function exchangeOf(
   call: Call,
-  answer: { id: string; model: string; reservation: Reservation },
+  answer: Exchange['answer'],
   left: AbortController,
   route: () => Route,
   retell: Shape['retell'],
@@ -165,10 +170,10 @@ function exchangeOf(
     answer,
     left,
     retell,
-    async another(lost) {
+    async another(lost, startOver) {
       if (left.signal.aborted || lost.isFinal || lost.upstream === 'burst') return undefined;
       lost.abandon();
-      return await route().goOn(lost);
+      return await route().goOn(lost, startOver);
     },
     get stranded() {
       return route().stranded;

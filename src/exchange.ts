@@ -2,11 +2,12 @@ import type { Call } from './call.ts';
 import { type Problem, whyStopped } from './errors.ts';
 import type { Leg } from './leg.ts';
 import type { Reservation } from './limits/reservation.ts';
+import type { Moves } from './moves.ts';
 
 /** One answer on its way from the nodes to the client. */
 export interface Exchange {
   call: Call;
-  answer: { id: string; model: string; reservation: Reservation };
+  answer: { id: string; model: string; reservation: Reservation; moves: Moves };
   /**
    * Aborts when the client has left, or with an EdgeError when the answer must end for another reason; whoever notices
    * aborts it. Every leg then stops its node.
@@ -14,9 +15,9 @@ export interface Exchange {
   left: AbortController;
   /**
    * Puts another node in the place of one that was lost; it goes on after the tokens that were told. Undefined when
-   * there is none, when nobody waits for the answer, or when it cannot go on.
+   * there is none, when nobody waits for the answer, or when it cannot go on. `startOver`: see Route.
    */
-  another: (lost: Leg) => Promise<Leg | undefined>;
+  another: (lost: Leg, startOver?: () => void) => Promise<Leg | undefined>;
   /** Whether it has ended for want of a node alone. */
   readonly stranded: boolean;
   /** For answers that are not told in the node's own events. */

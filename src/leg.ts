@@ -130,6 +130,11 @@ export class Leg {
     return kind === 'generation_cancelled' || kind === 'deadline_exceeded';
   }
 
+  /** Whether anything but pings has come of it. */
+  get hasTold(): boolean {
+    return this.#last !== undefined;
+  }
+
   /** Whether all tokens so far are known by their ids, which a node needs to go on. */
   get knowsItsTokens(): boolean {
     return this.#last === undefined || readLastWrite(this.#last).position === this.ids.length;

@@ -8,6 +8,7 @@ import type { Problem } from './errors.ts';
 import type { Leg } from './leg.ts';
 import type { Reservation } from './limits/reservation.ts';
 import { log } from './log.ts';
+import type { Moves } from './moves.ts';
 import type { Route } from './route.ts';
 import { writePoint } from './usage/analytics.ts';
 import type { Upstream } from './usage/usage-row.ts';
@@ -18,6 +19,7 @@ export interface Answered {
   model: string;
   stream: boolean;
   reservation: Reservation;
+  moves: Moves;
 }
 
 /** Settles once the leg's usage is known, which may take a question to the node. */
@@ -83,7 +85,7 @@ interface End {
 
 async function record(
   call: Call,
-  { id, model, stream, reservation }: Answered,
+  { id, model, stream, reservation, moves }: Answered,
   { usage, node, upstream, source, failed, ttftMs, durationMs }: End,
 ): Promise<void> {
   log('usage', {
@@ -98,6 +100,7 @@ async function record(
     stream,
     ...counts(usage),
     source,
+    ...moves,
     ttft_ms: ttftMs ?? null,
     duration_ms: durationMs,
   });
@@ -109,6 +112,7 @@ async function record(
     usage,
     source,
     failed,
+    moves,
     ttftMs,
     durationMs,
   });
@@ -118,6 +122,7 @@ async function record(
     cachedTokens: usage.cached_tokens ?? 0,
     completionTokens: usage.completion_tokens,
     failed,
+    ...moves,
     ttftMs,
     durationMs,
   });

@@ -7,6 +7,7 @@ import type { Call } from './call.ts';
 import { EdgeError, type Problem, whyStopped } from './errors.ts';
 import { Leg } from './leg.ts';
 import { log } from './log.ts';
+import type { Moves } from './moves.ts';
 import { cancel, generate } from './node-api.ts';
 import type { KnownNode } from './nodes.ts';
 import { askedOf, choose, report, soonest } from './routing/choose.ts';
@@ -36,6 +37,7 @@ export class Route {
   readonly #fields: ClientFields;
   readonly #asked: Asked;
   readonly #nodes: () => Promise<readonly KnownNode[]>;
+  readonly #moves: Moves;
   /** Token ids of the answer so far. Legs add to it. */
   readonly #ids: number[];
   readonly #acceptMs: number;
@@ -46,6 +48,9 @@ export class Route {
   #idsBefore = 0;
   /** See Leg. */
   #endTold: number;
+  #hasTold: boolean;
+  /** Whether the node that was asked last did not take the request. */
+  #refused = false;
   #cancelled: Promise<NodeUsage | undefined> | undefined;
 
   /**
@@ -59,15 +64,18 @@ export class Route {
     request: GenerateRequest,
     fields: ClientFields,
     left: AbortSignal,
+    moves: Moves,
     told: { ids: readonly number[]; endTold: number } = { ids: [], endTold: 0 },
   ) {
     this.#ids = [...told.ids];
     this.#endTold = told.endTold;
+    this.#hasTold = told.ids.length > 0;
     this.#call = call;
     this.#nodes = nodes;
     this.#left = left;
     this.#request = request;
     this.#fields = fields;
+    this.#moves = moves;
     // Caches are shared within a tenant and adapter.
     this.#asked = askedOf(`${request.tenant ?? ''}${request.adapter ?? ''}`, request.prompt);
     this.#acceptMs = 1_000 * (Number(call.env.ACCEPT_SECONDS) || defaultAcceptSeconds);
@@ -90,13 +98,23 @@ export class Route {
   /**
    * The leg that goes on after the tokens so far, on another node than `lost`. Undefined when nobody can: then the
    * answer ends as `lost` did.
+   * @param startOver called where it cannot go on, but the answer may begin again: then nothing has been told.
+   *   Undefined: it has been.
    */
-  async goOn(lost: Leg): Promise<Leg | undefined> {
+  async goOn(lost: Leg, startOver?: () => void): Promise<Leg | undefined> {
     if (lost.isFinal) return undefined;
     report(lost.node.url, false, Date.now());
     this.#fruitless = this.#ids.length > this.#idsBefore ? 0 : this.#fruitless + 1;
-    if (this.#fruitless >= fruitlessLegs || this.#legs >= mostLegs || !this.#canGoOn(lost)) return undefined;
+    if (this.#fruitless >= fruitlessLegs || this.#legs >= mostLegs) return undefined;
     this.#endTold = lost.endTold;
+    this.#hasTold ||= lost.hasTold;
+    if (!this.#canGoOn(lost)) {
+      if (!startOver) return undefined;
+      startOver();
+      this.#ids.length = 0;
+      this.#endTold = 0;
+      this.#hasTold = false;
+    }
     log('migration', {
       request_id: this.#call.requestId,
       trace_id: this.#call.trace.traceId,
@@ -106,10 +124,12 @@ export class Route {
     });
     // Once all others have been asked, the one that was lost may have come back.
     const excluded = (wait: number) => (wait < 1_000 ? new Set([lost.node.url]) : new Set<string>());
-    return await this.#inRounds(excluded).catch((error) => {
+    const next = await this.#inRounds(excluded).catch((error) => {
       this.#stranded = !this.#left.aborted && isForWantOfNodes(error);
       return undefined;
     });
+    if (next) this.#moves.migrations++;
+    return next;
   }
 
   /** Asks every node, and again a moment later, as long as it is nobody's refusal but only that nobody answered. */
@@ -145,10 +165,9 @@ export class Route {
     return this.#stranded;
   }
 
-  /** False where half an answer was begun elsewhere that cannot be gone on with. */
+  /** False where half an answer was told that cannot be gone on with: choices told at once share one list of ids. */
   get canBegin(): boolean {
-    const { n = 1, echo = false } = this.#request;
-    return this.#ids.length === 0 || (n === 1 && !echo);
+    return !this.#hasTold || (this.#request.n ?? 1) === 1;
   }
 
   get prompt(): GenerateRequest['prompt'] {
@@ -160,9 +179,8 @@ export class Route {
     return this.#ids.length;
   }
 
-  /** Choices told at once share one list of ids, and an echoed prompt would be echoed again. */
   #canGoOn(lost: Leg): boolean {
-    return this.#ids.length === 0 || (this.canBegin && lost.knowsItsTokens);
+    return !this.#hasTold || (this.canBegin && lost.knowsItsTokens);
   }
 
   async #open(tried: Set<string>): Promise<Leg> {
@@ -171,7 +189,8 @@ export class Route {
     const body = JSON.stringify({
       ...this.#request,
       prefix_keys: this.#asked.keys,
-      ...(this.#ids.length > 0 && { continue_ids: this.#ids }),
+      // Also where there is none yet: then what comes before the first token, role and echo, is not told again.
+      ...(this.#hasTold && { continue_ids: this.#ids }),
       // One deadline for the whole answer.
       ...(deadline_ms && { deadline_ms: Math.max(1, deadline_ms - (Date.now() - this.#call.startedAt)) }),
     });
@@ -180,6 +199,8 @@ export class Route {
       const node = choose(nodes, this.#asked, tried, Date.now());
       if (!node) throw new EdgeError(refusal);
       tried.add(node.url);
+      if (this.#refused) this.#moves.retries++;
+      this.#refused = false;
       const result = await this.#try(node, body);
       if (result instanceof Leg) {
         this.#legs++;
@@ -192,6 +213,7 @@ export class Route {
         node: node.url,
         problem: result.kind,
       });
+      this.#refused = true;
       // A refusal that says more than that nobody answered is the one to pass on.
       if (refusal.kind === 'no_node_available') refusal = result;
     }

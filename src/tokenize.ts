@@ -32,7 +32,8 @@ export async function tokenizePrompt(call: Call, { model, prompt }: TokenizeRequ
   } finally {
     const durationMs = Date.now() - call.startedAt;
     const nothing = { promptTokens: 0, cachedTokens: 0, completionTokens: 0, ttftMs: undefined };
-    call.waitUntil(reservation.settle({ ...nothing, failed, durationMs }));
+    const moves = { retries: 0, migrations: 0 };
+    call.waitUntil(reservation.settle({ ...nothing, ...moves, failed, durationMs }));
   }
 }
 

@@ -42,6 +42,8 @@ export function allowOrigins(): MiddlewareHandler<App> {
       'x-huozi-stream',
       'idempotent-replayed',
       'x-should-retry',
+      'x-huozi-retries',
+      'x-huozi-migrations',
       'retry-after',
       'server-timing',
       ...limited,

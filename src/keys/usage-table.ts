@@ -94,5 +94,6 @@ export class UsageTable {
 }
 
 function parse({ model, hour, revision, row }: Stored): RevisedRow {
-  return { ...(JSON.parse(row) as Omit<UsageRow, 'model' | 'hour'>), model, hour, revision };
+  // A row of an older version may lack a counter.
+  return { ...emptyRow(model, hour), ...(JSON.parse(row) as Partial<UsageRow>), model, hour, revision };
 }

@@ -14,6 +14,8 @@ const outcome: Outcome = {
   cachedTokens: 0,
   completionTokens: 3,
   failed: false,
+  retries: 0,
+  migrations: 0,
   ttftMs: 1,
   durationMs: 2,
 };

@@ -255,6 +255,8 @@ export const answers: Record<string, JsonSchema> = {
     cached_tokens: integer,
     completion_tokens: integer,
     unsettled_tokens: integer,
+    retries: integer,
+    migrations: integer,
     ttft_ms: histogram,
     duration_ms: histogram,
   }),

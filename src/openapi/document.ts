@@ -112,10 +112,26 @@ function good({ answer, events, who }: Operation): object {
     description: events
       ? `The answer; with \`stream\` as server-sent events: each \`data:\` holds one ${events}${done}. Lines that begin with a colon are comments.`
       : 'The answer.',
-    headers: { 'x-request-id': { schema: string }, ...(who === 'key' && limitHeaders) },
+    headers: {
+      'x-request-id': { schema: string },
+      ...(who === 'key' && limitHeaders),
+      ...(events && moveHeaders),
+    },
     content: { ...content, ...(events && { 'text/event-stream': { schema: ref(events) } }) },
   };
 }
+
+const moveHeaders = {
+  'x-huozi-retries': {
+    schema: string,
+    description: 'Nodes that did not take the request, where there were any: another one did.',
+  },
+  'x-huozi-migrations': {
+    schema: string,
+    description:
+      'Nodes that were lost with the answer, where there were any and as far as it was known when the headers went out: another one went on. A stream tells it by a comment, `: migrated`.',
+  },
+};
 
 const limitHeaders = Object.fromEntries(
   ['requests', 'tokens'].flatMap((what) =>

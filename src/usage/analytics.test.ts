@@ -9,6 +9,7 @@ const answered = {
   usage: { prompt_tokens: 7, completion_tokens: 3, reason: 'stop' as const },
   source: 'stream',
   failed: false,
+  moves: { retries: 2, migrations: 1 },
   ttftMs: undefined,
   durationMs: 12,
 };
@@ -21,7 +22,7 @@ it('writes one point an answer, and none without a dataset', () => {
     {
       indexes: ['k1'],
       blobs: ['huozi', 'stop', 'stream', 'stream', 'ok', 'node'],
-      doubles: [7, 0, 3, -1, 12],
+      doubles: [7, 0, 3, -1, 12, 2, 1],
     },
   ]);
 });

@@ -3,6 +3,7 @@
  * Without content, and indexed by key, by which it is sampled.
  */
 import type { NodeUsage } from 'huozi-gpu-backend/protocol';
+import type { Moves } from '../moves.ts';
 import type { Upstream } from './usage-row.ts';
 
 /** The part of `AnalyticsEngineDataset` that is used. */
@@ -19,6 +20,7 @@ interface Answered {
   /** Where the counts come from. */
   source: string;
   failed: boolean;
+  moves: Moves;
   /** Milliseconds; undefined when there was no first token. */
   ttftMs: number | undefined;
   durationMs: number;
@@ -26,7 +28,7 @@ interface Answered {
 
 /** blob1… and double1… in this order; a TTFT of −1 is none. */
 export function writePoint(dataset: Dataset | undefined, answered: Answered): void {
-  const { keyId, model, upstream, stream, usage, source, failed, ttftMs, durationMs } = answered;
+  const { keyId, model, upstream, stream, usage, source, failed, moves, ttftMs, durationMs } = answered;
   dataset?.writeDataPoint({
     indexes: [keyId],
     blobs: [model, usage.reason, stream ? 'stream' : 'whole', source, failed ? 'failed' : 'ok', upstream],
@@ -36,6 +38,8 @@ export function writePoint(dataset: Dataset | undefined, answered: Answered): vo
       usage.completion_tokens,
       ttftMs ?? -1,
       durationMs,
+      moves.retries,
+      moves.migrations,
     ],
   });
 }

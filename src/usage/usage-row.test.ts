@@ -7,6 +7,8 @@ const outcome = {
   cachedTokens: 2,
   completionTokens: 3,
   failed: false,
+  retries: 1,
+  migrations: 2,
   ttftMs: 40,
   durationMs: 700,
 };
@@ -34,6 +36,8 @@ it.each([
   expect(sum((group) => group.requests)).toBe(4);
   expect(sum((group) => group.prompt_tokens)).toBe(20);
   expect(sum((group) => group.cached_tokens)).toBe(8);
+  expect(sum((group) => group.retries)).toBe(4);
+  expect(sum((group) => group.migrations)).toBe(8);
   expect(sum((group) => group.ttft_ms.counts[2]!)).toBe(4);
   expect(sum((group) => group.duration_ms.counts[6]!)).toBe(4);
 });

@@ -8,6 +8,8 @@ const counters = [
   'cached_tokens',
   'completion_tokens',
   'unsettled_tokens',
+  'retries',
+  'migrations',
 ] as const;
 
 /** Who answered: one of the nodes, or the endpoint that answers where they cannot (../burst/). */
@@ -26,6 +28,10 @@ export interface UsageRow {
   completion_tokens: number;
   /** Reserved by requests whose end nobody reported, because their worker was evicted. Charged, but not counted above. */
   unsettled_tokens: number;
+  /** Times that another node was asked because one did not take a request. */
+  retries: number;
+  /** Times that another node went on with an answer because one was lost with it. */
+  migrations: number;
   ttft: Histogram;
   duration: Histogram;
   /** The same of the answers that burst gave, which are in none of the counters above. Absent where there were none. */
@@ -40,6 +46,8 @@ export interface Outcome {
   cachedTokens: number;
   completionTokens: number;
   failed: boolean;
+  retries: number;
+  migrations: number;
   /** Milliseconds; undefined when there was no first token. */
   ttftMs: number | undefined;
   durationMs: number;
@@ -65,6 +73,8 @@ export function countOutcome(nodes: UsageRow, outcome: Outcome): void {
   row.prompt_tokens += outcome.promptTokens;
   row.cached_tokens += outcome.cachedTokens;
   row.completion_tokens += outcome.completionTokens;
+  row.retries += outcome.retries;
+  row.migrations += outcome.migrations;
   if (outcome.ttftMs !== undefined) observe(row.ttft, outcome.ttftMs);
   observe(row.duration, outcome.durationMs);
 }
@@ -108,7 +118,8 @@ export function report(
   if (dimensions.length === 0) groupOf({});
   for (const row of perUpstream(rows)) {
     const group = groupOf(Object.fromEntries(dimensions.map((one) => [one, row[one]])));
-    for (const name of counters) group[name] += row[name];
+    // A row of an older version may lack one.
+    for (const name of counters) group[name] += row[name] ?? 0;
     addHistogram(group.ttft_ms.counts, row.ttft);
     addHistogram(group.duration_ms.counts, row.duration);
   }

@@ -75,6 +75,8 @@ export async function startEdge(
       ADMIN_TOKEN: adminToken,
       // A scripted node would go on with the same script.
       MIGRATION_SECONDS: '0',
+      // It shares its process with a test's requests: amid a thousand of them, on a busy machine, it takes its time.
+      ACCEPT_SECONDS: '20',
       ...bindings,
     },
     onLog: (line) => log.push(line),

@@ -51,7 +51,7 @@ describe.each([true, false])('stream: %s', (stream) => {
       },
     ],
   ];
-  it.each(lost)('the first node %s: the other one answers', async (_name, script) => {
+  it.each(lost)('the first node %s: the other one answers', async (name, script) => {
     firstOneDoes(script);
     const response = await edge.post(chat({ stream }));
     expect(response.status).toBe(200);
@@ -62,7 +62,13 @@ describe.each([true, false])('stream: %s', (stream) => {
     else expect(JSON.parse(text).choices[0].message.content).toBe('好');
     const lines = await edge.metered(request.events.id);
     expect(lines).toHaveLength(1);
-    expect(lines[0]).toMatchObject({ completion_tokens: 1, source: 'stream' });
+    const accepted = name.startsWith('accepts');
+    const moves = accepted ? { retries: 0, migrations: 1 } : { retries: 1, migrations: 0 };
+    expect(lines[0]).toMatchObject({ completion_tokens: 1, source: 'stream', ...moves });
+    // By then a node that had accepted was not lost yet.
+    expect(response.headers.get('x-huozi-retries')).toBe(accepted ? null : '1');
+    const [used] = await (await edge.admin('GET', `/usage?key=${edge.keyId}`)).body.data;
+    expect(used[accepted ? 'migrations' : 'retries']).toBeGreaterThan(0);
   });
 
   it('both refuse: an error that can be tried again', async () => {
@@ -119,6 +125,29 @@ describe.each([
     firstOneDoes(half);
     const body = (await (await edge.post(chat())).json()) as { choices: { message: { content: string } }[] };
     expect(body.choices[0]!.message.content).toBe('半好');
+  });
+
+  it('is replaced where the prompt is echoed, which is not told again', async () => {
+    firstOneDoes(half);
+    const request = { model: 'huozi', prompt: '问', echo: true, stream: true };
+    const text = await (await edge.post(request, { path: '/v1/completions' })).text();
+    expect(text.endsWith('data: [DONE]\n\n')).toBe(true);
+    const ids = nodes.flatMap((node) =>
+      node.generations.map(({ request: { continue_ids } }) => continue_ids),
+    );
+    expect(ids).toContainEqual([101]);
+  });
+
+  it('begins anew where two choices come in one piece', async () => {
+    firstOneDoes(half);
+    const whole = await edge.post(chat({ n: 2 }));
+    expect(((await whole.json()) as { choices: object[] }).choices).toMatchObject([
+      { message: { content: '好' }, finish_reason: 'stop' },
+    ]);
+    const ids = nodes.flatMap((node) =>
+      node.generations.map(({ request: { continue_ids } }) => continue_ids),
+    );
+    expect(ids).toEqual([undefined, undefined]);
   });
 
   it('is not replaced where two choices were told at once', async () => {

@@ -83,6 +83,15 @@ afterAll(async () => {
 let running = 0;
 const waiting: (() => void)[] = [];
 
+function post(id: string, path: string, body: object): Promise<Response> {
+  return fetch(worker.url + path, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json', 'x-request-id': id },
+    body: JSON.stringify({ model: 'huozi', temperature: 0, ...body }),
+    signal: AbortSignal.timeout(hangsMs),
+  });
+}
+
 /** Asks with a plan, when there is room. */
 async function ask(stream: boolean, ...plan: (Fault | undefined)[]): Promise<Answered> {
   if (running === width) await new Promise<void>((resolve) => waiting.push(resolve));
@@ -90,17 +99,10 @@ async function ask(stream: boolean, ...plan: (Fault | undefined)[]): Promise<Ans
   const id = `fault-${randomBytes(8).toString('hex')}`;
   plans.set(id, plan);
   try {
-    const response = await fetch(`${worker.url}/v1/chat/completions`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json', 'x-request-id': id },
-      body: JSON.stringify({
-        model: 'huozi',
-        messages: [{ role: 'user', content: '背诵《静夜思》' }],
-        temperature: 0,
-        stream,
-        ...(stream && { stream_options: { include_usage: true } }),
-      }),
-      signal: AbortSignal.timeout(hangsMs),
+    const response = await post(id, '/v1/chat/completions', {
+      messages: [{ role: 'user', content: '背诵《静夜思》' }],
+      stream,
+      ...(stream && { stream_options: { include_usage: true } }),
     });
     const body = await response.text();
     return { id, ...(stream && response.ok ? readStream(response, body) : readWhole(response, body)) };
@@ -272,6 +274,44 @@ it('nodes that all die after a few tokens tell the whole answer between them', a
   expect(told.text).toBe(calm.text);
   expect(told.migrations).toBeGreaterThan(2);
   expect(told.usage!.completion_tokens).toBe(calm.usage!.completion_tokens);
+  // What is charged is the whole answer, once, as the client was told.
+  const [line] = (await usageLines(plans.size)).filter(({ request_id }) => request_id === told.id);
+  expect(line).toMatchObject({
+    prompt_tokens: calm.usage!.prompt_tokens,
+    completion_tokens: calm.usage!.completion_tokens,
+    migrations: told.migrations,
+  });
+});
+
+it('an echoed prompt is told once, whenever its node is lost', async () => {
+  const complete = async (...plan: (Fault | undefined)[]) => {
+    const id = `fault-${randomBytes(8).toString('hex')}`;
+    plans.set(id, plan);
+    const body = { prompt: '从一数到十：一、二、', echo: true, stream: true, max_tokens: 6 };
+    const text = await (await post(id, '/v1/completions', body)).text();
+    expect(text.endsWith('data: [DONE]\n\n')).toBe(true);
+    return [...text.matchAll(/"text":("[^"]*")/g)].map(([, json]) => JSON.parse(json!)).join('');
+  };
+  const whole = await complete();
+  expect(whole).toMatch(/^从一数到十：一、二、./);
+  for (const after of [0, 1, 3]) {
+    const reset: Fault = { after, happens: ({ socket }) => void socket.resetAndDestroy() };
+    expect(await complete(reset, undefined)).toBe(whole);
+  }
+});
+
+it('several choices begin anew where they come in one piece, and else end in an error', async () => {
+  const choices = async (stream: boolean, ...plan: (Fault | undefined)[]) => {
+    const id = `fault-${randomBytes(8).toString('hex')}`;
+    plans.set(id, plan);
+    const messages = [{ role: 'user', content: '背诵《静夜思》' }];
+    const fields = { messages, n: 2, temperature: 0.8, seed: 3, stream };
+    return (await post(id, '/v1/chat/completions', fields)).text();
+  };
+  const reset: Fault = { after: 6, happens: ({ socket }) => void socket.resetAndDestroy() };
+  const [whole, disturbed] = [await choices(false), await choices(false, reset, undefined)];
+  expect(JSON.parse(disturbed).choices).toEqual(JSON.parse(whole).choices);
+  expect(await choices(true, reset, undefined)).toMatch(/"code":"node_lost"\}\}\n\n$/);
 });
 
 it.each([true, false])(
@@ -298,10 +338,15 @@ it('a machine that is gone, and does not even say what was used, holds nobody up
 });
 
 it('every answer was counted once', async () => {
-  const isUsage = (line: string) => line.includes('"event":"usage"');
-  // Some are counted a while after their end: a node that does not say what was used has time to.
-  while (edgeLog.filter(isUsage).length < plans.size) await new Promise((resolve) => setTimeout(resolve, 20));
-  const counted = edgeLog.filter(isUsage).map((line) => JSON.parse(line));
-  const ids = counted.map(({ request_id }) => request_id);
+  const ids = (await usageLines(plans.size)).map(({ request_id }) => request_id);
   expect(ids.toSorted()).toEqual([...plans.keys()].toSorted());
 });
+
+/** Waits: some are counted a while after their end, because a node that does not say what was used has time to. */
+async function usageLines(count: number): Promise<Record<string, unknown>[]> {
+  for (;;) {
+    const lines = edgeLog.filter((line) => line.includes('"event":"usage"'));
+    if (lines.length >= count) return lines.map((line) => JSON.parse(line));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}

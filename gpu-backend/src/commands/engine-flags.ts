@@ -1,6 +1,6 @@
 /** `--engine` and what belongs to it: which engine a node fronts, and where that runs. */
 import { readFileSync } from 'node:fs';
-import type { ServedEngine } from '../engine/types.ts';
+import type { AdapterFile, ServedEngine } from '../engine/types.ts';
 import type { EngineContext } from '../index.ts';
 import { UsageError, wholeNumber } from './command.ts';
 
@@ -39,6 +39,7 @@ export function parseEngine(
   values: Values,
   extra: readonly string[],
   context: number | undefined,
+  adapters: readonly AdapterFile[] = [],
 ): ((given: EngineContext) => Promise<ServedEngine>) | undefined {
   const text = (name: keyof typeof engineFlags) => values[name] as string | undefined;
   const engine = text('engine');
@@ -52,6 +53,9 @@ export function parseEngine(
     ...parallel,
     ...(values['enable-expert-parallel'] ? ['--enable-expert-parallel'] : []),
     ...(context === undefined ? [] : ['--max-model-len', String(context)]),
+    ...(adapters.length > 0
+      ? ['--enable-lora', '--lora-modules', ...adapters.map(({ name, path }) => `${name}=${path}`)]
+      : []),
     ...extra,
   ];
   if (engine === 'llama.cpp') {
@@ -64,6 +68,11 @@ export function parseEngine(
     return undefined;
   }
   if (engine !== 'vllm') throw new UsageError(`--engine takes llama.cpp or vllm, not "${engine}"`);
+  if (adapters.some(({ scale }) => scale !== undefined)) {
+    throw new UsageError(
+      '--lora-scale belongs to --engine llama.cpp: vLLM has the scale in the adapter itself',
+    );
+  }
   if (upstreamUrl !== undefined && args.length > 0) {
     throw new UsageError(`${args[0]} is for a vLLM that this node starts; --upstream runs already`);
   }

@@ -121,13 +121,14 @@ function parse(args: string[]): { options: NodeOptions; drainMs: number } {
     return text === undefined ? undefined : wholeNumber(option, text, min);
   };
   const cacheMib = number('cache-mib', 0);
+  const adapters = parseAdapters(values.lora, values['lora-scale']);
   const given = {
     modelPath: values.model,
     edge: baseUrl('edge', values.edge),
     publicUrl: baseUrl('public-url', values['public-url']),
     host: values.host,
     name: values.name,
-    adapters: parseAdapters(values.lora, values['lora-scale']),
+    adapters,
     contextTokens: number('context', 1),
     slots: number('slots', 1),
     batchTokens: number('batch', 1),
@@ -140,7 +141,7 @@ function parse(args: string[]): { options: NodeOptions; drainMs: number } {
     cacheDir: values['cache-dir'],
     cacheBytes: cacheMib === undefined ? undefined : cacheMib * 2 ** 20,
     prefixCache: values['no-prefix-cache'] ? false : undefined,
-    engine: parseEngine(values, extra, number('context', 1)),
+    engine: parseEngine(values, extra, number('context', 1), adapters),
   };
   return {
     options: {

@@ -7,6 +7,7 @@ import {
   EngineClosedError,
   PromptTooLongError,
   QueueFullError,
+  UnknownAdapterError,
   UnknownTokenError,
 } from '../engine/errors.ts';
 import type {
@@ -59,6 +60,8 @@ export interface UpstreamAdapter {
   /** Of the engine itself, as last seen; what is left out is counted here. */
   readonly stats: Partial<EngineStats>;
   readonly warnings?: readonly string[];
+  /** LoRA adapters that it has loaded, by name. */
+  readonly loras?: readonly string[];
   /** The body to send. @throws UnsupportedFieldError for what the engine does not have */
   body(request: UpstreamRequest): object;
   /**
@@ -99,6 +102,7 @@ export class UpstreamEngine implements ServedEngine {
       library: { version: adapter.name, backends: [], devices: adapter.devices ?? [] },
       placement: { gpuLayers: 0, cpuExpertLayers: 0, overridden: 0, buffers: [] },
       warnings: adapter.warnings ?? [],
+      ...(adapter.loras?.length && { adapters: adapter.loras }),
     };
   }
 
@@ -192,7 +196,9 @@ export class UpstreamEngine implements ServedEngine {
     return this.#closing;
   }
 
-  #check({ promptIds, continueIds = [], sampling, maxTokens }: GenerationRequest): void {
+  #check({ promptIds, continueIds = [], sampling, maxTokens, adapter }: GenerationRequest): void {
+    if (adapter !== undefined && !this.#adapter.loras?.includes(adapter))
+      throw new UnknownAdapterError(adapter);
     const { maxSequence } = this.#adapter;
     const known = (id: number) => id >= 0 && id < this.#model.vocabulary;
     if (promptIds.length === 0) throw new RangeError('the prompt has no tokens');

@@ -38,7 +38,9 @@ export interface VllmAdapterOptions {
 
 const route = '/v1/completions';
 const modelList = z.looseObject({
-  data: z.array(z.looseObject({ id: z.string(), max_model_len: z.nullish(z.int()) })),
+  data: z.array(
+    z.looseObject({ id: z.string(), max_model_len: z.nullish(z.int()), parent: z.nullish(z.string()) }),
+  ),
 });
 
 /**
@@ -49,6 +51,8 @@ export async function connectVllm(options: VllmAdapterOptions): Promise<VllmAdap
   const { http } = options.host;
   const models = modelList.safeParse(await http.json('/v1/models'));
   const served = models.data?.data[0];
+  // Its LoRA modules are models there, with the name of what they are put on.
+  const loras = models.data?.data.flatMap(({ id, parent }) => (parent === served?.id ? id : [])) ?? [];
   if (!served) throw new UpstreamMalformedError(`${http.url} serves no model`);
   const version = await http.json('/version').then(
     (answer) => String((answer as { version?: unknown }).version ?? ''),
@@ -56,6 +60,7 @@ export async function connectVllm(options: VllmAdapterOptions): Promise<VllmAdap
   );
   const adapter = new VllmAdapter(options, {
     model: served.id,
+    loras: loras.filter((name) => /^[\w.-]{1,64}$/.test(name)),
     maxSequence: Math.min(served.max_model_len ?? Number.POSITIVE_INFINITY, options.model.trainedContext),
     hasPriority: await takesPriority(http, served.id, options.model),
     version,
@@ -79,6 +84,7 @@ async function takesPriority(http: UpstreamHttp, model: string, known: KnownMode
 
 interface Served {
   model: string;
+  loras: readonly string[];
   maxSequence: number;
   hasPriority: boolean;
   version: string;
@@ -116,6 +122,10 @@ export class VllmAdapter implements UpstreamAdapter {
 
   get state(): 'ready' | 'restarting' {
     return this.#host.up && this.#reachable ? 'ready' : 'restarting';
+  }
+
+  get loras(): readonly string[] {
+    return this.#served.loras;
   }
 
   get restarts(): number {

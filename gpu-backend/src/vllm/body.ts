@@ -28,7 +28,7 @@ export function completionBody(request: UpstreamRequest, options: BodyOptions): 
   const { repetition_penalty, presence_penalty, frequency_penalty } = sampling;
   const bias = logitBias(request);
   return {
-    model: options.model,
+    model: request.adapter ?? options.model,
     prompt: request.allIds,
     max_tokens: request.room,
     ...{ temperature, top_p, top_k, min_p, repetition_penalty, presence_penalty, frequency_penalty },

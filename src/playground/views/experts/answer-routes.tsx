@@ -58,9 +58,9 @@ export function AnswerRoutes({ model, shape }: { model: string; shape: Shape | u
               chosen.value = { answer: currentTarget.value, at: -1 };
             }}
           >
-            {answers.map(({ id, question }) => (
+            {answers.map(({ id, question }, at) => (
               <option key={id} value={id}>
-                {question}
+                {answers.length - at}. {question}
               </option>
             ))}
           </select>

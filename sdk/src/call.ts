@@ -13,20 +13,23 @@ import {
   requestIdOf,
   TimeoutError,
 } from './errors.ts';
-import type { ClientSettings, Deadlines } from './options.ts';
+import type { ClientSettings, Deadlines, RequestOptions } from './options.ts';
 import type { CallOptions } from './requester.ts';
 import { retryDelay } from './retry.ts';
-
-/** setTimeout fires at once for more. */
-const longestTimer = 2 ** 31 - 1;
-/** Of a body that is no stream; the rest is not read, characters. */
-const longestBody = 2 ** 24;
 
 export interface Call {
   /** Told once, when the call is stopped. */
   onStop: ((error: HuoziError) => void) | undefined;
-  /** The first 2xx, its body unread. The caller reads it within {@link limit} and settles the call. */
-  open(): Promise<Response>;
+  /** Where the server keeps the streamed answer, if it does: a path after `/v1`. */
+  stream: string | undefined;
+  /** As the caller gave it. */
+  onResume: RequestOptions['onResume'];
+  /**
+   * The first 2xx, its body unread. The caller reads it within {@link limit} and settles the call.
+   *
+   * @param after asks for the rest of {@link stream}, after the event of this number
+   */
+  open(after?: number): Promise<Response>;
   /**
    * The first 2xx's body, read whole, with its request's id as a `_request_id` that does not show; a body that
    * breaks off is worth another try. The call is over then.
@@ -40,10 +43,14 @@ export interface Call {
    * @param ms what the call was given for this deadline, unless told
    */
   limit(interrupt: (error: unknown) => void, deadline: keyof Deadlines, ms?: number): void;
+  /** Made so far. An answer that comes further has them counted anew. */
+  tries: number;
   /** Resolves when it is time for another try; rejects with `failure` when there is none to make. */
   backOff(failure: HuoziError): Promise<void>;
-  /** Closes the connection and rejects the present wait and every later one. */
+  /** Closes the connection, ends the answer at the server, and rejects the present wait and every later one. */
   stop(error: HuoziError): void;
+  /** Stops it with an AbortError. */
+  abort(): void;
   /** Lets go of the caller's signal: the call is over. */
   settle(): void;
 }
@@ -69,15 +76,16 @@ export function createCall(
   const { fetch = globalThis.fetch, apiKey, maxRetryAfter } = settings;
   const deadlines = { ...settings.deadlines, ...options.deadlines };
   const headers = new Headers(settings.defaultHeaders);
-  for (const [name, value] of new Headers(options.headers)) headers.set(name, value);
+  new Headers(options.headers).forEach((value, name) => {
+    headers.set(name, value);
+  });
   if (body) {
     headers.set('content-type', 'application/json');
     // Here and not in a try: all tries of a call are one call to the server.
     headers.set('idempotency-key', idempotencyKey);
   }
-  const request = { method, headers, body: body && JSON.stringify(body) } as RequestInit;
+  let request: RequestInit = { method, headers, body: body && JSON.stringify(body) } as RequestInit;
 
-  let tries = 0;
   /** Closes the connection of the present try. */
   let connection: AbortController | undefined;
   /** Ends the present wait. */
@@ -92,7 +100,10 @@ export function createCall(
   let isLate = false;
 
   function stop(error: HuoziError): void {
-    stopped ??= error;
+    if (stopped) return;
+    stopped = error;
+    // Losing its connection does not end an answer that the server keeps.
+    if (call.stream) send(call.stream, { method: 'DELETE', headers, keepalive: true }).catch(() => {});
     cut(error);
     settle();
     call.onStop?.(error);
@@ -100,17 +111,18 @@ export function createCall(
 
   function settle(): void {
     clearTimeout(timer);
-    signal?.removeEventListener('abort', onAbort);
+    signal?.removeEventListener('abort', abort);
   }
 
-  function onAbort(): void {
+  function abort(): void {
     stop(new AbortError('The call was aborted', { cause: signal?.reason }));
   }
 
   function setTimer(ms: number): void {
     clearTimeout(timer);
     firesAt = performance.now() + ms;
-    timer = setTimeout(check, Math.min(ms, longestTimer));
+    // setTimeout fires at once for more.
+    timer = setTimeout(check, Math.min(ms, 2_147_483_647));
   }
 
   function check(): void {
@@ -154,7 +166,7 @@ export function createCall(
   }
 
   async function backOff(failure: HuoziError): Promise<void> {
-    const delay = retryDelay(failure, tries, { maxRetries, maxRetryAfter }, Math.random);
+    const delay = retryDelay(failure, call.tries, maxRetries, maxRetryAfter, Math.random);
     if (stopped || delay === undefined) throw failure;
     await new Promise<void>((resolve, reject) => {
       // 0 would be no limit. The deadline that passes here is the end of the pause.
@@ -182,27 +194,33 @@ export function createCall(
   }
 
   async function authorize(): Promise<void> {
-    const key = typeof apiKey === 'string' ? apiKey : await wait(Promise.resolve(apiKey()), 'connect', 0);
+    const given = typeof apiKey === 'string' ? apiKey : await wait(Promise.resolve(apiKey()), 'connect', 0);
+    const key = `${given}`.trim();
     // Headers would throw, too, but with the key in its message.
-    if (!/^\s*[\x21-\x7e]+\s*$/.test(key)) throw new HuoziError('apiKey does not fit into a header');
-    headers.set('authorization', `Bearer ${key.trim()}`);
+    if (!/^[!-~]+$/.test(key)) throw new HuoziError('apiKey is no header value');
+    headers.set('authorization', `Bearer ${key}`);
   }
 
   async function tryOnce(): Promise<Response> {
-    tries++;
+    call.tries++;
     connection?.abort();
     connection = new AbortController();
-    const trying = fetch(settings.baseURL + path, { ...request, signal: connection.signal });
-    const response = await wait(trying, headersWithin);
+    const response = await wait(send(path, { ...request, signal: connection.signal }), headersWithin);
+    call.stream ??= response.headers.get('x-huozi-stream')?.slice(3);
     if (response.ok) return response;
     throw errorFromBody(parse(await textOf(response)), response.headers, response.status);
+  }
+
+  async function send(path: string, init: RequestInit): Promise<Response> {
+    return fetch(settings.baseURL + path, init);
   }
 
   async function textOf({ body }: Response): Promise<string> {
     const reader = body?.getReader();
     const decoder = new TextDecoder();
     let text = '';
-    while (reader && text.length < longestBody) {
+    // Of a body that is no stream the rest is not read, characters.
+    while (reader && text.length < 16_777_216) {
       const { done, value } = await wait(reader.read(), 'idle');
       if (done) return text + decoder.decode();
       text += decoder.decode(value, { stream: true });
@@ -212,8 +230,17 @@ export function createCall(
   }
 
   const call: Call = {
+    tries: 0,
     onStop: undefined,
-    open: () => until((response) => response),
+    stream: undefined,
+    onResume: options.onResume,
+    open(after) {
+      if (after) {
+        path = `${call.stream}?after=${after}`;
+        request = { headers };
+      }
+      return until((response) => response);
+    },
     async json() {
       const value = await until(async (response) => {
         const value = parse(await textOf(response));
@@ -230,10 +257,11 @@ export function createCall(
     limit,
     backOff,
     stop,
+    abort,
     settle,
   };
-  if (signal?.aborted) onAbort();
-  else signal?.addEventListener('abort', onAbort);
+  if (signal?.aborted) abort();
+  else signal?.addEventListener('abort', abort);
   return call;
 }
 
@@ -245,7 +273,7 @@ export function asFailure(cause: unknown): HuoziError {
 
 /** Somebody else answered: a proxy's page, another server. */
 export function foreignAnswer(wanted: string, headers: Headers): ProtocolError {
-  const message = `The answer is ${headers.get('content-type')}, not ${wanted}; is baseURL right?`;
+  const message = `baseURL gives ${headers.get('content-type')}, not ${wanted}`;
   return new ProtocolError(message, { requestId: requestIdOf(headers) });
 }
 

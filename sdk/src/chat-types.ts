@@ -76,6 +76,8 @@ export interface SamplingParams {
    * A stream asks for its usage by itself and keeps the chunk that carries it; set this to see that chunk.
    */
   stream_options?: { include_usage?: boolean | undefined } | null | undefined;
+  /** Whether the edge keeps the streamed answer, so that it can be resumed. @default the client's `resumable` */
+  resumable?: boolean | null | undefined;
 }
 
 /**

@@ -6,7 +6,7 @@ import type { HuoziError } from './errors.ts';
 export interface ChunkQueue<Item> {
   next(): Promise<IteratorResult<Item, undefined>>;
   /** Ends the stream without telling the reader; the connection is closed. */
-  leave(error: HuoziError): void;
+  leave(): void;
   /** Resolves at the end, with the reason why there is no whole answer. */
   readonly ended: Promise<HuoziError | undefined>;
 }
@@ -63,8 +63,8 @@ export function queueChunks<Item>(call: Call, source: ChunkSource<Item>): ChunkQ
       // Most chunks of a fast stream are here already; an async function would cost them more turns.
       return at < batch.length ? Promise.resolve({ done: false, value: batch[at++]! }) : nextRead();
     },
-    leave(error) {
-      end(error);
+    leave() {
+      if (!isOver) call.abort();
       untold = undefined;
     },
     ended,

@@ -1,25 +1,13 @@
 /**
  * From a response's bytes to parsed chunks, a batch per read: as many as the read completed.
  *
- * Before the first chunk nothing has been handed on, so a failure there is tried again like one before the headers.
+ * Before the first chunk nothing has been handed on, so a failure there is tried again like one before the headers. After
+ * it the answer is resumed where the server keeps it, and events have numbers: what comes then is what was missing.
  */
-import { createParser, type EventSourceParser } from 'eventsource-parser';
+import { createParser, type EventSourceMessage, type EventSourceParser } from 'eventsource-parser';
 import { asFailure, type Call, foreignAnswer } from './call.ts';
-import {
-  ConnectionError,
-  errorFromBody,
-  HuoziError,
-  ProtocolError,
-  requestIdOf,
-  TimeoutError,
-  TruncatedError,
-} from './errors.ts';
+import { errorFromBody, HuoziError, ProtocolError, requestIdOf, TruncatedError } from './errors.ts';
 import type { Folding } from './fold.ts';
-
-/** One event; a longer one is a ProtocolError, characters. */
-const longestEvent = 8 * 2 ** 20;
-/** How long a connection may take to end after `[DONE]` before it is closed instead of kept for reuse, ms. */
-const lingering = 200;
 
 /** How chunks of any kind say that it went wrong; a response's last event carries the response that failed. */
 interface Failing {
@@ -52,7 +40,10 @@ export function openChunks<Item extends object>(
   let parser: EventSourceParser;
   let fold: Folding;
   let batch: Item[] = [];
-  let hasBegun = false;
+  /** Since the last try. */
+  let hasBegun = 0;
+  /** Number of the last event that was taken, where the server keeps them; NaN or 0 where none can follow it. */
+  let last: number | undefined;
   /** How the stream ended, due once the chunks before it are handed on. */
   let end = undefined as HuoziError | 'said' | 'closed' | undefined;
   /** Why the reading was ended from outside. */
@@ -60,7 +51,7 @@ export function openChunks<Item extends object>(
 
   function attach(response: Response): void {
     ({ headers } = response);
-    fold = new kind();
+    if (!last) fold = new kind();
     end = interrupted = undefined;
     if (!response.body || /json|html/.test(headers.get('content-type')!)) {
       end = foreignAnswer('an event stream', headers);
@@ -69,8 +60,9 @@ export function openChunks<Item extends object>(
     reader = response.body.getReader();
     decoder = new TextDecoder();
     parser = createParser({
-      maxBufferSize: longestEvent,
-      onEvent: ({ data }) => take(data),
+      // One event, characters; a longer one is a ProtocolError. Numbers stand where they are used: a name is bytes.
+      maxBufferSize: 8_388_608,
+      onEvent: take,
       onError: ({ type }) => {
         if (type === 'max-buffer-size-exceeded') end ??= malformed();
       },
@@ -94,12 +86,12 @@ export function openChunks<Item extends object>(
         call.limit(interrupt, deadline, 0);
         if (interrupted) throw interrupted;
         if (batch.length > 0) {
-          hasBegun = true;
+          hasBegun = call.tries = 1;
           return batch;
         }
         if (end instanceof HuoziError) throw end;
         if (!fold.isWhole) {
-          throw new TruncatedError('The stream ended before the answer did', {
+          throw new TruncatedError('The stream ended too early', {
             requestId: requestIdOf(headers),
             isRetryable: true,
           });
@@ -109,11 +101,12 @@ export function openChunks<Item extends object>(
       } catch (cause) {
         const failure = asFailure(interrupted ?? cause);
         // All was said; that the connection died before it ended loses nothing.
-        const isLost = failure instanceof ConnectionError || failure instanceof TimeoutError;
-        if (isLost && fold.isWhole) return undefined;
-        if (hasBegun) throw failure;
+        if (failure !== end && fold.isWhole) return undefined;
+        if (hasBegun && !last) throw failure;
         await call.backOff(failure);
-        attach(await call.open());
+        hasBegun = 0;
+        attach(await call.open(last));
+        if (last) call.onResume?.(failure);
       }
     }
   }
@@ -127,10 +120,12 @@ export function openChunks<Item extends object>(
     if (done && (!end || end instanceof ProtocolError)) end = 'closed';
   }
 
-  function take(data: string): void {
-    if (end) return;
+  function take({ data, id }: EventSourceMessage): void {
+    // A server that tells all of it again is not taken at its word.
+    if (end || Number(id) <= last!) return;
     if (data === '[DONE]') {
       end = 'said';
+      last = 0;
       return;
     }
     try {
@@ -138,10 +133,13 @@ export function openChunks<Item extends object>(
       const { error, response, type } = chunk;
       if (type === 'error' || error || response?.error) {
         end = errorFromBody(response ?? chunk, headers);
+        // One without a number is the way's: the answer may go on.
+        if (id) last = 0;
         return;
       }
       // Adding it up is also the check of its shape; a schema per chunk would cost 3–7 times the parsing.
       if (fold.add(chunk) || !hidesUsage) batch.push(chunk);
+      last = call.stream ? Number(id) : 0;
     } catch {
       // An empty event is somebody's keep-alive.
       if (data.trim()) end = malformed();
@@ -150,13 +148,11 @@ export function openChunks<Item extends object>(
 
   /** The answer is whole; its connection can be used again if it ends here, too. */
   function linger(): void {
-    const timer = setTimeout(interrupt, lingering);
+    // So long a connection may take to end after `[DONE]` before it is closed; if more comes than the end, at once.
+    const timer = setTimeout(interrupt, 200);
     reader!
       .read()
-      .then(
-        ({ done }) => done || interrupt(),
-        () => {},
-      )
+      .then(interrupt, interrupt)
       .then(() => clearTimeout(timer));
   }
 

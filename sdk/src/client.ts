@@ -1,11 +1,12 @@
 /** The client: options in, resources out. */
 
+import { createCall } from './call.ts';
 import type { ChatCompletions } from './chat-completions.ts';
 import type { Completions } from './completions.ts';
 import { HuoziError } from './errors.ts';
 import { type Models, models } from './models.ts';
 import type { ClientSettings, Deadlines } from './options.ts';
-import { type Client, creator, type OpenCall, opener } from './requester.ts';
+import { type Client, creator, type OpenCall } from './requester.ts';
 import { ChatStream, HuoziStream } from './stream.ts';
 
 /**
@@ -33,6 +34,11 @@ export interface HuoziOptions {
   defaultHeaders?: HeadersInit | undefined;
   /** Instead of the runtime's own, for instance a Worker's service binding. */
   fetch?: typeof fetch | undefined;
+  /**
+   * Asks the edge to keep streamed answers, so that one whose connection is cut goes on by itself. Turn it off for
+   * servers that refuse fields that they do not know, as OpenAI's own. @default true
+   */
+  resumable?: boolean | undefined;
   /** A literal key in a page is everybody's; this allows one anyway. A function is always allowed. */
   dangerouslyAllowBrowser?: boolean | undefined;
 }
@@ -50,22 +56,23 @@ export interface HuoziOptions {
  * for await (const text of stream.textStream) process.stdout.write(text);
  */
 export class Huozi implements Client {
-  readonly chat: { readonly completions: ChatCompletions };
-  readonly completions: Completions;
-  readonly models: Models;
+  declare readonly chat: { readonly completions: ChatCompletions };
+  declare readonly completions: Completions;
+  declare readonly models: Models;
   /** @internal What the other entry points of this package build on. */
-  readonly call: OpenCall;
+  declare readonly call: OpenCall;
 
   /** Throws a HuoziError for options that cannot work. */
   constructor(options: HuoziOptions) {
     const { apiKey } = options;
     const baseURL = options.baseURL.replace(/\/+$/, '');
-    if (!/^(https?:\/)?\//.test(baseURL)) throw new HuoziError('baseURL must be an http address up to /v1');
+    if (!/^(https?:\/)?\//.test(baseURL)) throw new HuoziError('baseURL is no http address');
     if (!apiKey) throw new HuoziError('apiKey is missing');
     if ('document' in globalThis && typeof apiKey === 'string' && !options.dangerouslyAllowBrowser) {
-      throw new HuoziError('An apiKey in a page is public: give a function, or dangerouslyAllowBrowser');
+      throw new HuoziError('An apiKey in a page is public; see dangerouslyAllowBrowser');
     }
-    const { maxRetries = 2, maxRetryAfter = 60 } = options;
+    const { maxRetries = 2, maxRetryAfter = 60, resumable = true } = options;
+    const preset = resumable || undefined;
     const settings: ClientSettings = {
       ...options,
       baseURL: /\/\/[^/]+$/.test(baseURL) ? `${baseURL}/v1` : baseURL,
@@ -73,9 +80,11 @@ export class Huozi implements Client {
       maxRetries,
       maxRetryAfter,
     };
-    this.call = opener(settings);
-    this.chat = { completions: creator(this.call, '/chat/completions', ChatStream) as ChatCompletions };
-    this.completions = creator(this.call, '/completions', HuoziStream) as Completions;
+    this.call = createCall.bind(null, settings);
+    this.chat = {
+      completions: creator(this.call, '/chat/completions', ChatStream, preset) as ChatCompletions,
+    };
+    this.completions = creator(this.call, '/completions', HuoziStream, preset) as Completions;
     this.models = models(this.call);
   }
 }

@@ -175,7 +175,15 @@ export function errorFromBody(body: unknown, headers: Headers, status?: number):
   const envelope = Object(body) as WireError & { error?: unknown };
   const { message, type, code, param } = Object(envelope.error ?? envelope) as WireError;
   // Inside a stream only the body tells whose fault it was; some servers put the status into `code`.
-  const told = status ?? (Number(code) >= 400 ? Number(code) : statusOfType(`${type}`));
+  const told =
+    status ??
+    (Number(code) >= 400
+      ? Number(code)
+      : /^(invalid|auth|perm)/.test(`${type}`)
+        ? 400
+        : /^rate/.test(`${type}`)
+          ? 429
+          : 500);
   const kind = told === 429 ? RateLimitError : told < 500 ? RequestError : ServerError;
   return new kind(text(message) ?? text(envelope.error) ?? `The server failed with ${told}`, {
     status,
@@ -187,6 +195,3 @@ export function errorFromBody(body: unknown, headers: Headers, status?: number):
     isRetryable: isRetryableStatus(told, headers.get('x-should-retry')),
   });
 }
-
-const statusOfType = (type: string) =>
-  /^(invalid|auth|perm)/.test(type) ? 400 : /^rate/.test(type) ? 429 : 500;

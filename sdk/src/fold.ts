@@ -50,13 +50,13 @@ export interface Folding {
 }
 
 export class Fold implements Folding {
-  whole: Whole | undefined;
-  sawToken: unknown;
+  declare whole: Whole | undefined;
+  declare sawToken: unknown;
 
   add(chunk: StreamChunk): boolean {
     if (!this.whole) {
-      this.whole = { ...chunk, object: String(chunk.object).replace('.chunk', ''), choices: [] } as Whole;
-      delete this.whole.usage;
+      const { usage: _, ...head } = chunk;
+      this.whole = { ...head, object: String(chunk.object).replace('.chunk', ''), choices: [] };
     }
     if (chunk.usage) this.whole.usage = chunk.usage;
     for (const piece of chunk.choices as readonly Piece[]) this.#addPiece(this.whole.choices, piece);

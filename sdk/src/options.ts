@@ -1,5 +1,5 @@
 /** What a client and a call are given. */
-import type { RetryPolicy } from './retry.ts';
+import type { HuoziError } from './errors.ts';
 
 /** Milliseconds; 0 is off. */
 export interface Deadlines {
@@ -23,7 +23,11 @@ export interface Deadlines {
 }
 
 /** Of a client, for all its calls. */
-export interface ClientSettings extends RetryPolicy {
+export interface ClientSettings {
+  /** Tries after the first one. */
+  maxRetries: number;
+  /** Longest `Retry-After` that is waited for, seconds. */
+  maxRetryAfter: number;
   /** Up to `/v1`. */
   baseURL: string;
   apiKey: string | (() => string | Promise<string>);
@@ -47,4 +51,11 @@ export interface RequestOptions {
   /** Yours, where a call must be made once across restarts of your own program. Default: random, one a call. */
   idempotencyKey?: string | undefined;
   headers?: HeadersInit | undefined;
+  /**
+   * Called when a stream that was cut goes on, with what had cut it. Nothing was lost, and nothing comes twice.
+   *
+   * @example
+   * await huozi.chat.completions.create(body, { onResume: (failure) => log('resumed after', failure.message) });
+   */
+  onResume?: ((failure: HuoziError) => void) | undefined;
 }

@@ -1,6 +1,6 @@
 /** From a method's arguments to what it returns. */
-import { type Call, createCall } from './call.ts';
-import type { ClientSettings, RequestOptions } from './options.ts';
+import type { Call } from './call.ts';
+import type { RequestOptions } from './options.ts';
 import type { HuoziStream } from './stream.ts';
 
 /**
@@ -32,8 +32,6 @@ export interface Client {
   readonly call: OpenCall;
 }
 
-export const opener = (settings: ClientSettings): OpenCall => createCall.bind(null, settings);
-
 export async function requestJson<T>(
   open: OpenCall,
   path: string,
@@ -48,20 +46,24 @@ export async function requestJson<T>(
 /** A stream's class, and what it is made of. */
 export type StreamKind<S> = new (...args: ConstructorParameters<typeof HuoziStream>) => S;
 
-/** The `create` of a resource: an answer whole, or as a stream. */
-export function creator<S, T>(open: OpenCall, path: string, kind: StreamKind<S>) {
+/** Asked for unless the caller spoke of it; what carries it is then kept from the caller, whose loop may count on choices. */
+const askedUsage = { include_usage: true };
+
+/**
+ * The `create` of a resource: an answer whole, or as a stream.
+ *
+ * @param preset `resumable` of streams that do not say
+ */
+export function creator<S, T>(open: OpenCall, path: string, kind: StreamKind<S>, preset: true | undefined) {
   return {
     async create(
-      body: { stream?: boolean | null | undefined; stream_options?: unknown },
+      body: { stream?: boolean | null | undefined; stream_options?: unknown; resumable?: unknown },
       options?: RequestOptions,
     ): Promise<S | T> {
       if (!body.stream) return requestJson<T>(open, path, body, options);
-      // Usage is asked for unless the caller spoke of it; the chunk that carries it is then kept from the caller,
-      // whose loop may well count on choices.
-      const hidesUsage = body.stream_options === undefined;
-      const asked = hidesUsage ? { ...body, stream_options: { include_usage: true } } : body;
-      const call = open(path, asked, options);
-      return new kind(call, await call.open(), hidesUsage);
+      const { stream_options = askedUsage, resumable = preset } = body;
+      const call = open(path, { ...body, stream_options, resumable }, options);
+      return new kind(call, await call.open(), stream_options === askedUsage);
     },
   };
 }

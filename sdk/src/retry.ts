@@ -1,12 +1,5 @@
 /** Which failures are worth another try, and how long to wait: pure functions, tested as tables. */
 
-export interface RetryPolicy {
-  /** Tries after the first one. */
-  maxRetries: number;
-  /** Longest `Retry-After` that is waited for, seconds. */
-  maxRetryAfter: number;
-}
-
 /** Width of the first jitter window, ms; it doubles with each try. */
 const firstWindow = 500;
 const widestWindow = 8000;
@@ -21,9 +14,9 @@ export function isRetryableStatus(status: number, shouldRetry?: string | null): 
 /** What `Retry-After` (seconds or a date) asks for, in seconds; undefined when absent or unreadable. */
 export function retryAfterSeconds(headers: Headers, now: number = Date.now()): number | undefined {
   const value = headers.get('retry-after');
-  if (!value) return undefined;
-  const seconds = Number.isNaN(Number(value)) ? (Date.parse(value) - now) / 1000 : Number(value);
-  return Number.isNaN(seconds) ? undefined : Math.max(0, seconds);
+  // As a date 0 is long past, so that it stays 0.
+  const seconds = Math.max(0, Number(value) || (Date.parse(value!) - now) / 1000);
+  return seconds >= 0 ? seconds : undefined;
 }
 
 /**
@@ -33,12 +26,15 @@ export function retryAfterSeconds(headers: Headers, now: number = Date.now()): n
  * sent away together do not come back together.
  *
  * @param tries made so far, at least 1
+ * @param maxRetries tries after the first one
+ * @param maxRetryAfter longest `Retry-After` that is waited for, seconds
  * @param random in [0, 1)
  */
 export function retryDelay(
   failure: { isRetryable: boolean; retryAfter: number | undefined },
   tries: number,
-  { maxRetries, maxRetryAfter }: RetryPolicy,
+  maxRetries: number,
+  maxRetryAfter: number,
   random: () => number,
 ): number | undefined {
   const asked = failure.retryAfter ?? 0;

@@ -3,7 +3,7 @@ import { asFailure, type Call } from './call.ts';
 import type { ChatCompletion, ChatCompletionChunk, ChatCompletionMessage } from './chat-types.ts';
 import { type ChunkQueue, queueChunks } from './chunk-queue.ts';
 import { type ChunkSource, openChunks } from './chunk-source.ts';
-import { AbortError, HuoziError, requestIdOf } from './errors.ts';
+import { HuoziError, requestIdOf } from './errors.ts';
 import { Fold, type Folding } from './fold.ts';
 import { type RateLimit, rateLimitOf } from './rate-limit.ts';
 
@@ -76,19 +76,27 @@ export class HuoziStream<Item extends object, Result> implements AsyncIterable<I
    * for await (const text of stream.textStream) process.stdout.write(text);
    */
   get textStream(): AsyncIterable<string> {
-    const next = async (): Promise<IteratorResult<string, undefined>> => {
-      for (;;) {
-        const item = await this.#queue.next();
-        if (item.done) return item;
-        const text = this.#source.fold.textOf(item.value);
-        if (text) return { done: false, value: text };
-      }
-    };
-    return { [Symbol.asyncIterator]: () => this.#iterator(next) };
+    return this.#texts();
+  }
+
+  async *#texts(): AsyncGenerator<string, void> {
+    for await (const item of this) {
+      const text = this.#source.fold.textOf(item);
+      if (text) yield text;
+    }
   }
 
   [Symbol.asyncIterator](): AsyncIterableIterator<Item, undefined> {
-    return this.#iterator(() => this.#queue.next());
+    this.#claim();
+    const iterator: AsyncIterableIterator<Item, undefined> = {
+      next: this.#queue.next,
+      return: async () => {
+        this.abort();
+        return { done: true, value: undefined };
+      },
+      [Symbol.asyncIterator]: () => iterator,
+    };
+    return iterator;
   }
 
   /**
@@ -99,8 +107,7 @@ export class HuoziStream<Item extends object, Result> implements AsyncIterable<I
    */
   async finalCompletion(): Promise<Result> {
     if (!this.#isClaimed) {
-      this.#claim();
-      while (!(await this.#queue.next()).done);
+      for await (const _ of this);
     }
     const error = await this.ended;
     if (error) throw error;
@@ -125,7 +132,7 @@ export class HuoziStream<Item extends object, Result> implements AsyncIterable<I
    * stopButton.onclick = () => stream.abort();
    */
   abort(): void {
-    this.#queue.leave(new AbortError('The stream was stopped'));
+    this.#queue.leave();
   }
 
   /**
@@ -138,18 +145,18 @@ export class HuoziStream<Item extends object, Result> implements AsyncIterable<I
   toReadableStream(): ReadableStream<Uint8Array> {
     this.#claim();
     const encoder = new TextEncoder();
-    const event = (data: object) => encoder.encode(`data: ${JSON.stringify(data)}\n\n`);
     return new ReadableStream({
       pull: async (controller) => {
+        const tell = (data: string) => controller.enqueue(encoder.encode(`data: ${data}\n\n`));
         try {
           const { done, value } = await this.#queue.next();
-          if (!done) return controller.enqueue(event(value));
+          if (!done) return tell(JSON.stringify(value));
           const failure = await this.ended;
           if (failure) throw failure;
-          controller.enqueue(encoder.encode('data: [DONE]\n\n'));
+          tell('[DONE]');
         } catch (error) {
           const { message, type, code, param } = asFailure(error);
-          controller.enqueue(event({ error: { message, type, code, param } }));
+          tell(JSON.stringify({ error: { message, type, code, param } }));
         }
         controller.close();
       },
@@ -160,19 +167,6 @@ export class HuoziStream<Item extends object, Result> implements AsyncIterable<I
   #claim(): void {
     if (this.#isClaimed) throw new HuoziError('A stream can be read once');
     this.#isClaimed = true;
-  }
-
-  #iterator<T>(next: () => Promise<IteratorResult<T, undefined>>): AsyncIterableIterator<T, undefined> {
-    this.#claim();
-    const iterator: AsyncIterableIterator<T, undefined> = {
-      next,
-      return: async () => {
-        this.abort();
-        return { done: true, value: undefined };
-      },
-      [Symbol.asyncIterator]: () => iterator,
-    };
-    return iterator;
   }
 }
 

@@ -33,7 +33,7 @@ describe('what is remembered', () => {
     expect(said(chat)).toEqual(['u1', '一', 'u2', '二']);
     expect(sent(1)).toEqual(['你是诗人', 'u1', '一', 'u2']);
     expect(Object.keys(fake.requests[0]!.body as object).sort()).toEqual(
-      ['messages', 'model', 'stream', 'stream_options', 'temperature'].sort(),
+      ['messages', 'model', 'resumable', 'stream', 'stream_options', 'temperature'].sort(),
     );
   });
 

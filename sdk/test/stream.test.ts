@@ -41,11 +41,15 @@ describe('reading', () => {
   test('usage is asked for, and its chunk kept back, unless the caller spoke of it', async () => {
     const fake = fakeFetch(sse());
     await all(await open(fake));
-    expect(fake.requests[0]!.body).toEqual({ ...body, stream_options: { include_usage: true } });
+    expect(fake.requests[0]!.body).toEqual({
+      ...body,
+      stream_options: { include_usage: true },
+      resumable: true,
+    });
     const asked = { stream_options: { include_usage: true } };
     expect(await all(await open(fake, {}, asked))).toContainEqual(usageChunk);
     await all(await open(fake, {}, { stream_options: null }));
-    expect(fake.requests[2]!.body).toEqual({ ...body, stream_options: null });
+    expect(fake.requests[2]!.body).toEqual({ ...body, stream_options: null, resumable: true });
   });
 
   test('textStream: the text of the first choice and nothing else', async () => {

@@ -5,7 +5,12 @@ import type { RequestOptions } from './options.ts';
 import type { WithRequestId } from './requester.ts';
 import type { ChatStream } from './stream.ts';
 
-/** `huozi.chat.completions` */
+/**
+ * `huozi.chat.completions`
+ *
+ * @example
+ * const { completions }: { completions: ChatCompletions } = huozi.chat;
+ */
 export interface ChatCompletions {
   /**
    * Answers a conversation: as a stream with `stream: true`, else at once.

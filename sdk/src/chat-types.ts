@@ -1,9 +1,19 @@
 /** The shapes of chat, structural and in OpenAI's names. */
 
-/** A turn's author, in English or in Huozi's own words. */
+/**
+ * A turn's author, in English or in Huozi's own words.
+ *
+ * @example
+ * const role: ChatRole = '用户';
+ */
 export type ChatRole = 'system' | 'developer' | 'user' | 'assistant' | '系统' | '用户' | '助手';
 
-/** A piece of a message that comes in pieces. */
+/**
+ * A piece of a message that comes in pieces.
+ *
+ * @example
+ * const part: ChatTextPart = { type: 'text', text: '你好' };
+ */
 export interface ChatTextPart {
   type: 'text';
   text: string;
@@ -27,14 +37,28 @@ export type ChatCompletionMessageParam =
     }
   | { role: 'tool'; content: string | ChatTextPart[]; tool_call_id: string };
 
-/** A call that the model asks for; answer it with a message of the role `tool`. */
+/**
+ * A call that the model asks for; answer it with a message of the role `tool`.
+ *
+ * @example
+ * const call: ChatToolCall = message.tool_calls![0]!;
+ * messages.push(message, { role: 'tool', tool_call_id: call.id, content: run(JSON.parse(call.function.arguments)) });
+ */
 export interface ChatToolCall {
   id: string;
   type: 'function';
   function: { name: string; arguments: string };
 }
 
-/** A function that the model may ask you to call. */
+/**
+ * A function that the model may ask you to call.
+ *
+ * @example
+ * const weather: ChatTool = {
+ *   type: 'function',
+ *   function: { name: 'weather', parameters: { type: 'object', properties: { city: { type: 'string' } } } },
+ * };
+ */
 export interface ChatTool {
   type: 'function';
   function: {
@@ -46,7 +70,13 @@ export interface ChatTool {
   };
 }
 
-/** How the next token is chosen; what only Huozi has stands beside OpenAI's own. */
+/**
+ * How the next token is chosen; what only Huozi has stands beside OpenAI's own.
+ *
+ * @example
+ * const careful: SamplingParams = { temperature: 0.2, top_p: 0.9, repetition_penalty: 1.05 };
+ * await huozi.chat.completions.create({ model: 'huozi', messages, ...careful });
+ */
 export interface SamplingParams {
   /** 0 is greedy. */
   temperature?: number | null | undefined;
@@ -114,10 +144,21 @@ export interface ChatCompletionCreateParams extends SamplingParams {
   tool_choice?: 'auto' | 'none' | 'required' | { type: 'function'; function: { name: string } } | undefined;
 }
 
-/** Why an answer ended: by itself, at `max_tokens` or the context, to call tools, or by a filter. */
+/**
+ * Why an answer ended: by itself, at `max_tokens` or the context, to call tools, or by a filter.
+ *
+ * @example
+ * const reason: FinishReason | null = chunk.choices[0]!.finish_reason;
+ * if (reason === 'length') offerMore();
+ */
 export type FinishReason = 'stop' | 'length' | 'tool_calls' | 'content_filter';
 
-/** One token with its natural logarithm of probability, and the likeliest others in its place. */
+/**
+ * One token with its natural logarithm of probability, and the likeliest others in its place.
+ *
+ * @example
+ * const { token, logprob, top_logprobs }: TokenLogprob = logprobs.content![0]!;
+ */
 export interface TokenLogprob {
   token: string;
   logprob: number;
@@ -125,12 +166,23 @@ export interface TokenLogprob {
   top_logprobs: Omit<TokenLogprob, 'top_logprobs'>[];
 }
 
-/** How likely each token of the answer was. */
+/**
+ * How likely each token of the answer was.
+ *
+ * @example
+ * const { content }: ChatLogprobs = completion.choices[0]!.logprobs!;
+ * content?.map(({ token, logprob }) => `${token} ${Math.exp(logprob)}`);
+ */
 export interface ChatLogprobs {
   content: TokenLogprob[] | null;
 }
 
-/** Tokens. */
+/**
+ * Tokens.
+ *
+ * @example
+ * const { prompt_tokens, completion_tokens }: CompletionUsage = stream.usage!;
+ */
 export interface CompletionUsage {
   prompt_tokens: number;
   completion_tokens: number;
@@ -138,7 +190,13 @@ export interface CompletionUsage {
   prompt_tokens_details?: { cached_tokens?: number } | null;
 }
 
-/** What the model said: text, or calls of your tools. */
+/**
+ * What the model said: text, or calls of your tools.
+ *
+ * @example
+ * const message: ChatCompletionMessage = await stream.finalMessage();
+ * messages.push(message);
+ */
 export interface ChatCompletionMessage {
   /** `助手` where the request spoke Chinese roles. */
   role: 'assistant' | '助手';
@@ -146,7 +204,13 @@ export interface ChatCompletionMessage {
   tool_calls?: ChatToolCall[];
 }
 
-/** A whole answer. */
+/**
+ * A whole answer.
+ *
+ * @example
+ * const answer: ChatCompletion = await huozi.chat.completions.create({ model: 'huozi', messages });
+ * show(answer.choices[0]?.message.content, answer.usage?.completion_tokens);
+ */
 export interface ChatCompletion {
   id: string;
   object: 'chat.completion';
@@ -165,7 +229,13 @@ export interface ChatCompletion {
   routed_experts?: string;
 }
 
-/** What a chunk adds to a message; a tool call says its id and name once and its arguments in pieces. */
+/**
+ * What a chunk adds to a message; a tool call says its id and name once and its arguments in pieces.
+ *
+ * @example
+ * const delta: ChatCompletionDelta | undefined = chunk.choices[0]?.delta;
+ * show(delta?.content ?? '');
+ */
 export interface ChatCompletionDelta {
   role?: 'assistant' | '助手';
   content?: string | null;

@@ -21,7 +21,13 @@ export interface CompletionCreateParams extends SamplingParams {
   suffix?: string | null | undefined;
 }
 
-/** The answer, and each event of a streamed one. */
+/**
+ * The answer, and each event of a streamed one.
+ *
+ * @example
+ * const { choices }: Completion = await huozi.completions.create({ model: 'huozi', prompt: '床前明月光,' });
+ * show(choices[0]?.text);
+ */
 export interface Completion {
   id: string;
   object: 'text_completion';
@@ -44,10 +50,20 @@ export interface Completion {
   system_fingerprint?: string | null;
 }
 
-/** A streamed completion. */
+/**
+ * A streamed completion.
+ *
+ * @example
+ * const stream: CompletionStream = await huozi.completions.create({ model: 'huozi', prompt, stream: true });
+ */
 export type CompletionStream = HuoziStream<Completion, Completion>;
 
-/** `huozi.completions` */
+/**
+ * `huozi.completions`
+ *
+ * @example
+ * const completions: Completions = huozi.completions;
+ */
 export interface Completions {
   /**
    * Continues a text.

@@ -5,7 +5,13 @@ import { HuoziError } from './errors.ts';
 import type { RequestOptions } from './options.ts';
 import type { ChatStream } from './stream.ts';
 
-/** What every turn is asked with, and how much may be said. */
+/**
+ * What every turn is asked with, and how much may be said.
+ *
+ * @example
+ * const options: ConversationOptions = { model: 'huozi', system: '你是一个智能助手', contextTokens: 32768 };
+ * const chat = new Conversation(huozi, options);
+ */
 export interface ConversationOptions
   extends Omit<ChatCompletionCreateParams, 'messages' | 'stream' | 'n' | 'tools' | 'tool_choice'> {
   /** The system message; it is never cut. */

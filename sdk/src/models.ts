@@ -2,7 +2,12 @@
 import type { RequestOptions } from './options.ts';
 import { type OpenCall, requestJson, type WithRequestId } from './requester.ts';
 
-/** A model that the server offers. */
+/**
+ * A model that the server offers.
+ *
+ * @example
+ * const { id, created }: Model = await huozi.models.retrieve('huozi');
+ */
 export interface Model {
   id: string;
   object: 'model';
@@ -11,13 +16,24 @@ export interface Model {
   owned_by: string;
 }
 
-/** What `models.list` gives. */
+/**
+ * What `models.list` gives.
+ *
+ * @example
+ * const list: ModelList = await huozi.models.list();
+ * list.data.map(({ id }) => id);
+ */
 export interface ModelList {
   object: 'list';
   data: Model[];
 }
 
-/** `huozi.models` */
+/**
+ * `huozi.models`
+ *
+ * @example
+ * const models: Models = huozi.models;
+ */
 export interface Models {
   /**
    * All models that the key may use.

@@ -1,7 +1,13 @@
 /** What a client and a call are given. */
 import type { HuoziError } from './errors.ts';
 
-/** Milliseconds; 0 is off. */
+/**
+ * Milliseconds; 0 is off.
+ *
+ * @example
+ * const deadlines: Partial<Deadlines> = { connect: 5_000, idle: 20_000, firstToken: 0 };
+ * await huozi.chat.completions.create(body, { deadlines });
+ */
 export interface Deadlines {
   /**
    * Until the answer's headers. Not applied to an answer that is not streamed: its headers come with the whole

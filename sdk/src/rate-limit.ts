@@ -1,4 +1,9 @@
-/** One budget of the key: what it allows, what is left, seconds until it is full again. */
+/**
+ * One budget of the key: what it allows, what is left, seconds until it is full again.
+ *
+ * @example
+ * const { limit, remaining, reset }: Budget = stream.rateLimit.tokens;
+ */
 export interface Budget {
   limit: number | undefined;
   remaining: number | undefined;

@@ -1,7 +1,15 @@
 /** The shapes of `/v1/responses`, structural and in OpenAI's names. */
 import type { SamplingParams } from './chat-types.ts';
 
-/** One item of a response's input. */
+/**
+ * One item of a response's input.
+ *
+ * @example
+ * const input: ResponseInputItem[] = [
+ *   { role: 'user', content: '哈尔滨冷吗?' },
+ *   { type: 'function_call_output', call_id: 'call_1', output: '-20' },
+ * ];
+ */
 export type ResponseInputItem =
   | {
       type?: 'message';
@@ -62,7 +70,12 @@ export interface ResponseCreateParams
   parallel_tool_calls?: boolean | null | undefined;
 }
 
-/** One item of what the model made: a message, or a call of your function. */
+/**
+ * One item of what the model made: a message, or a call of your function.
+ *
+ * @example
+ * const calls = response.output.filter((item: ResponseOutputItem) => item.type === 'function_call');
+ */
 export type ResponseOutputItem =
   | {
       type: 'message';

@@ -40,7 +40,13 @@ export type SchemaSource<Output> =
   | StandardSchema<unknown, Output>
   | { readonly schema: StandardSchema<unknown, Output>; readonly jsonSchema: object };
 
-/** The type of the value that a schema lets through. */
+/**
+ * The type of the value that a schema lets through.
+ *
+ * @example
+ * const Poem = z.object({ title: z.string() });
+ * type Poem = OutputOf<typeof Poem>; // { title: string }
+ */
 export type OutputOf<Source> = Source extends { readonly schema: infer Inner }
   ? OutputOf<Inner>
   : Source extends { readonly '~standard': { readonly types?: infer Types } }

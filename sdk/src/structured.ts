@@ -20,7 +20,13 @@ export class SchemaError extends HuoziError {
   declare readonly answer: string | null;
 }
 
-/** A chat request without what {@link parse} sets itself. */
+/**
+ * A chat request without what {@link parse} sets itself.
+ *
+ * @example
+ * const body: ParseParams = { model: 'huozi', messages };
+ * await parse(huozi, body, Poem);
+ */
 export type ParseParams = Omit<ChatCompletionCreateParams, 'response_format' | 'stream' | 'n'>;
 
 /**

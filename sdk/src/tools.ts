@@ -36,7 +36,13 @@ export function tool<Source extends SchemaSource<unknown>>(definition: Tool<Sour
   return definition;
 }
 
-/** What is told while the loop goes on. */
+/**
+ * What is told while the loop goes on.
+ *
+ * @example
+ * const options: RunToolsOptions = { maxRounds: 3, onText: (text) => show(text) };
+ * await runTools(huozi, body, { weather }, options);
+ */
 export interface RunToolsOptions extends RequestOptions {
   /** Answers asked for at most; the last may not call. @default 8 */
   maxRounds?: number | undefined;
@@ -46,7 +52,12 @@ export interface RunToolsOptions extends RequestOptions {
   onCall?: ((call: { name: string; args: unknown; result?: unknown; error?: string }) => void) | undefined;
 }
 
-/** What `runTools` comes to. */
+/**
+ * What `runTools` comes to.
+ *
+ * @example
+ * const { text, messages }: RunToolsResult = await runTools(huozi, body, { weather });
+ */
 export interface RunToolsResult {
   /** The last answer's text. */
   text: string;

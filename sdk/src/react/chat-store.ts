@@ -7,7 +7,12 @@ import { Conversation, type ConversationOptions } from '../conversation.ts';
 import type { HuoziError } from '../errors.ts';
 import type { ChatStream } from '../stream.ts';
 
-/** One moment of a chat; a new object at each change. */
+/**
+ * One moment of a chat; a new object at each change.
+ *
+ * @example
+ * const { messages, status, error }: ChatState = useChat({ huozi, model: 'huozi' });
+ */
 export interface ChatState {
   /** With the question that is being answered, and as much of its answer as came. */
   messages: readonly ChatCompletionMessageParam[];

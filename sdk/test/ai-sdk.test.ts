@@ -41,6 +41,7 @@ test('generateText: text, usage, reason; settings and Huozi’s own options arri
     min_p: 0.1,
     stream: true,
     stream_options: { include_usage: true },
+    resumable: true,
   });
 });
 

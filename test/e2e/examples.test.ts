@@ -1,7 +1,8 @@
 /** The examples of the SDK, each as it stands, before the real edge and node. */
-import { spawnSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { build } from 'esbuild';
 import { Window } from 'happy-dom';
 import { Miniflare } from 'miniflare';
@@ -22,22 +23,22 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-it('node.ts: the poem on stdout, what it took on stderr; a wrong key is one line', () => {
+it('node.ts: the poem on stdout, what it took on stderr; a wrong key is one line', async () => {
   const run = (key: string) =>
-    spawnSync(
+    promisify(execFile)(
       process.execPath,
       ['--conditions=huozi-source', '--import', 'tsx', `${examples}node.ts`, question],
       {
         cwd: examples,
         env: { ...process.env, HUOZI_BASE_URL: stack.baseURL, HUOZI_API_KEY: key },
-        encoding: 'utf8',
       },
-    );
-  const ran = run(stack.apiKey);
+    ).catch((error: { code: number; stdout: string; stderr: string }) => error);
+  const ran = await run(stack.apiKey);
   expect(ran.stdout).toBe(poem);
   expect(ran.stderr).toMatch(/^\n\d+ tokens, request [\w-]+\n$/);
-  expect(run('hz_wrong')).toMatchObject({ status: 1, stdout: '' });
-  expect(run('hz_wrong').stderr).toMatch(/^RequestError invalid_api_key: .+\n$/);
+  const refused = await run('hz_wrong');
+  expect(refused).toMatchObject({ code: 1, stdout: '' });
+  expect(refused.stderr).toMatch(/^RequestError invalid_api_key: .+\n$/);
 });
 
 /** The route as a server would load it. */

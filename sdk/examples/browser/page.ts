@@ -1,5 +1,5 @@
 /** A page without a framework. It talks to a route of its own site (../nextjs/route.ts), which has the key. */
-import { AbortError, type ChatStream, Huozi, HuoziError } from 'huozi';
+import { type ChatStream, Huozi, HuoziError } from 'huozi';
 
 // The route takes no key; a cookie of your site's can say who asks.
 const huozi = new Huozi({ baseURL: '/api', apiKey: () => 'none', resumable: false });
@@ -25,7 +25,7 @@ form.onsubmit = async (event) => {
     for await (const text of stream.textStream) answer.append(text);
   } catch (error) {
     if (!HuoziError.isInstance(error)) throw error;
-    if (!AbortError.isInstance(error)) answer.append(`\n(${error.message})`);
+    if (error.name !== 'AbortError') answer.append(`\n(${error.message})`);
   } finally {
     stop.hidden = true;
   }

@@ -20,6 +20,7 @@ export const fieldNotes: Record<string, string> = {
   stop_token_ids: 'Beside the markers, which always stop. · 除模型标记外的停止 token。',
   ignore_eos: 'Goes on to the greatest length. · 忽略结束标记,直到最大长度。',
   stream: 'Server-sent events. · 以事件流返回。',
+  resumable: 'The stream goes on without its client, who may come back for the rest. · 流可在断开后续读。',
   stream_options: 'include_usage adds a last chunk with the usage. · include_usage 在末尾附上用量。',
   tools: 'Functions that the model may call. · 模型可以调用的函数。',
   tool_choice: 'none, auto, required, or one by name. · none、auto、required 或指定函数。',

@@ -17,21 +17,25 @@ function stream(to: Gateway, tokens: number, beatMs: number): Promise<Streamed> 
     const begin = performance.now();
     let ttftMs = 0;
     let last = '';
-    const call = request(to.url, { method: 'POST', agent, headers: to.headers }, (response) => {
-      response.on('data', (bytes: Buffer) => {
-        if (ttftMs === 0 && bytes.includes(firstText)) ttftMs = performance.now() - begin;
-        last = bytes.subarray(-200).toString();
-      });
-      response.on('end', () => {
-        const whole = response.statusCode === 200 && ttftMs > 0 && last.includes('[DONE]');
-        if (whole) resolve({ ttftMs, totalMs: performance.now() - begin });
-        else reject(new Error(`${to.name} answered ${response.statusCode}: ${last}`));
-      });
-    });
+    const call = request(
+      to.url,
+      { method: 'POST', agent, headers: { ...to.headers, ...to.fresh?.() } },
+      (response) => {
+        response.on('data', (bytes: Buffer) => {
+          if (ttftMs === 0 && bytes.includes(firstText)) ttftMs = performance.now() - begin;
+          last = bytes.subarray(-200).toString();
+        });
+        response.on('end', () => {
+          const whole = response.statusCode === 200 && ttftMs > 0 && last.includes('[DONE]');
+          if (whole) resolve({ ttftMs, totalMs: performance.now() - begin });
+          else reject(new Error(`${to.name} answered ${response.statusCode}: ${last}`));
+        });
+      },
+    );
     call.on('error', reject);
     const messages = [{ role: 'user', content: '你好' }];
     const settings = { temperature: 0, seed: beatMs, max_tokens: tokens, stream: true };
-    call.end(JSON.stringify({ model: 'huozi', messages, ...settings }));
+    call.end(JSON.stringify({ model: 'huozi', messages, ...settings, ...to.fields }));
   });
 }
 

@@ -14,6 +14,10 @@ export interface Gateway {
   name: string;
   url: string;
   headers: Record<string, string>;
+  /** Further headers, other ones for each request. */
+  fresh?: () => Record<string, string>;
+  /** Further fields of each request. */
+  fields?: object;
   /** Whose CPU it is; undefined: nobody's, the node is asked itself. */
   pid: number | undefined;
   stop(): Promise<unknown>;

@@ -1,10 +1,10 @@
 /**
- * `npm run bench [-- engine|prefix|joining|edge|gateways]`: tokens/s and TTFT at 1, 4, 8 and 16 streams – the engine alone
+ * `npm run bench [-- engine|prefix|joining|edge|gateways|streams]`: tokens/s and TTFT at 1, 4, 8 and 16 streams – the engine alone
  * beside llama-server (when `LLAMA_SERVER` names one), and the edge beside its node; requests with a shared prefix; a
  * long prompt that joins running streams. Medians of interleaved runs, appended to results.jsonl.
  * `-- heavy` is decode, prefill and a shared prefix on 790 M parameters (moe.ts), only when asked for. Its weights are
  * random and its tokens have no text, whose gaps `joining` measures.
- * What `gateways` measures stands in gateway-bench.ts.
+ * What `gateways` measures stands in gateway-bench.ts, and `streams` in streams.ts.
  * `BENCH_MODEL` takes another GGUF than huozi-tiny, `BENCH_ROUNDS` another number of rounds than 5.
  */
 import { availableParallelism } from 'node:os';
@@ -17,6 +17,7 @@ import { interleave, type Measured, measure, streamCounts } from './load.ts';
 import { benchMoe, mediumModel } from './moe.ts';
 import { record } from './results.ts';
 import { benchSharedPrefix } from './shared-prefix.ts';
+import { benchStreams } from './streams.ts';
 import { edgeTarget, engineAlone, llamaServer, nodeTarget, promptSegments } from './targets.ts';
 
 const tiny = fileURLToPath(
@@ -91,6 +92,7 @@ const benches: Record<string, () => Promise<void>> = {
   joining: () => benchJoining(model, threads, rounds),
   edge: benchEdge,
   gateways: benchGateways,
+  streams: benchStreams,
   heavy: benchHeavy,
 };
 const chosen = process.argv.slice(2);

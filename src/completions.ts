@@ -151,10 +151,10 @@ function leaving(
   const left = new AbortController();
   if (client.aborted) left.abort(client.reason);
   client.addEventListener('abort', () => left.abort(client.reason));
-  const deadline = setTimeout(
-    () => left.abort(new EdgeError({ kind: 'deadline_exceeded' })),
-    Math.max(0, startedAt + deadlineMs - Date.now()),
-  );
+  const leave = () => left.abort(new EdgeError({ kind: 'deadline_exceeded' }));
+  const leftMs = startedAt + deadlineMs - Date.now();
+  if (leftMs <= 0) leave();
+  const deadline = setTimeout(leave, leftMs);
   return { left, release: () => clearTimeout(deadline) };
 }
 

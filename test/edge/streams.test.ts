@@ -1,6 +1,6 @@
 /** Answers that outlive their connection, on real workerd before a node that does what a test says. */
 import { describe, expect, it } from 'vitest';
-import { chat, edgeBeforeNode, errorOf, until, withoutPings } from './edge.ts';
+import { chat, edgeBeforeNode, errorOf, startEdge, until, withoutPings } from './edge.ts';
 import { accept, answer, type Generation, refuse, streamOf, textEvent } from './scripted-node.ts';
 
 const { node, edge } = edgeBeforeNode();
@@ -187,3 +187,34 @@ describe('a resumable stream', () => {
     expect(await edge.metered(request.events.id)).toHaveLength(1);
   });
 });
+
+it('that is interrupted ends for good when its time is over', async () => {
+  const short = await startEdge([node], [node.url], { bindings: { DEADLINE_SECONDS: '2' } });
+  const { usage } = node;
+  try {
+    // It has forgotten: what the edge has counted itself must do.
+    node.usage = undefined;
+    node.script = (generation) => {
+      accept(generation);
+      generation.response.write(textEvent(generation.request, 1, '半'));
+    };
+    const response = await short.post(resumable());
+    const asked = node.generations.at(-1)!;
+    const headers = { authorization: `Bearer ${short.apiKey}` };
+    await readSome(await fetch(short.url + nameOf(response), { headers }), 1);
+    node.script = refuse(503, {});
+    asked.response.socket!.resetAndDestroy();
+    expect(await response.text()).toContain('"code":"stream_interrupted"');
+    const last = await until(async () => {
+      const text = await (await fetch(short.url + nameOf(response), { headers })).text();
+      return text.includes('"code":"deadline_exceeded"') && withoutPings(text);
+    });
+    expect(last).toMatch(/^id: 1\ndata: .*半.*\n\nid: 2\ndata: \{"error".*\n\n$/);
+    const lines = await short.metered(asked.request.events.id);
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toMatchObject({ completion_tokens: 1 });
+  } finally {
+    node.usage = usage;
+    await short.stop();
+  }
+}, 30_000);

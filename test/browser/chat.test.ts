@@ -4,10 +4,13 @@
  */
 import { readFile } from 'node:fs/promises';
 import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type Stack, startStack } from '../stack.ts';
 import { launchChromium } from './chromium.ts';
 import { movesSideways, phone, picture, seriousIssues, type Visit, visit } from './visit.ts';
+
+// On a machine that does other things besides, a page takes its time.
+vi.setConfig({ testTimeout: 120_000 });
 
 let browser: Browser;
 let stack: Stack;
@@ -126,7 +129,7 @@ it("an answer's markup and markers are text, and its links are harmless", async 
     ).toBe('TypeError');
     await picture(page, 'chat-hostile');
   });
-}, 60_000);
+});
 
 it('code, tables and lists are drawn, and code is copied', async () => {
   const rich =
@@ -145,7 +148,7 @@ it('code, tables and lists are drawn, and code is copied', async () => {
     await picture(page, 'chat-markdown');
     expect(await seriousIssues(page)).toEqual([]);
   });
-}, 60_000);
+});
 
 it('Escape stops an answer, what came of it stays, and it can be gone on with', async () => {
   await chatting({}, async (page) => {
@@ -164,7 +167,51 @@ it('Escape stops an answer, what came of it stays, and it can be gone on with', 
     expect(whole.startsWith(stopped)).toBe(true);
     expect(whole.length).toBeGreaterThan(stopped.length);
   });
-}, 60_000);
+});
+
+it('an answer goes on when the page is reloaded: not asked again, and not a word lost', async () => {
+  await chatting({}, async (page) => {
+    await endless(page, 400);
+    const asked: { method: string; path: string; after: string | undefined }[] = [];
+    page.on('request', (request) => {
+      const path = new URL(request.url()).pathname;
+      if (!/^\/v1\/(chat|streams)\//.test(path)) return;
+      asked.push({ method: request.method(), path, after: request.headers()['last-event-id'] });
+    });
+    // By the page itself, at its first words: a test that looks from outside may come when all has been said.
+    const reloaded = page.waitForEvent('load');
+    await page.evaluate(() => {
+      new MutationObserver((_, observer) => {
+        if (!document.querySelector('.prose')?.textContent) return;
+        observer.disconnect();
+        location.reload();
+      }).observe(document.body, { childList: true, subtree: true, characterData: true });
+    });
+    await say(page, '背诵《静夜思》');
+    await reloaded;
+    await page.locator('.facts').getByText('400').waitFor();
+    const text = await answerText(page);
+    expect(text).toMatch(/^床前明月光/);
+    expect(asked.map(({ method }) => method)).toEqual(['POST', 'GET']);
+    const { path, after } = asked[1]!;
+    expect(after).toMatch(/^[1-9]\d*$/);
+    expect(text).toBe(await toldBy(path));
+    await picture(page, 'chat-resumed');
+    // Nothing is left to take up.
+    await page.reload();
+    expect(await answerText(page)).toBe(text);
+    expect(asked).toHaveLength(2);
+  });
+});
+
+/** All that a stream has told, as Markdown's paragraphs show it. */
+async function toldBy(path: string): Promise<string> {
+  const response = await fetch(origin + path, { headers: { authorization: `Bearer ${stack.apiKey}` } });
+  const events = [...(await response.text()).matchAll(/^data: (\{.*)$/gm)].map(([, json]) =>
+    JSON.parse(json!),
+  );
+  return events.map(({ choices }) => choices[0]?.delta.content ?? '').join('');
+}
 
 describe('a conversation', () => {
   it('branches: another answer, an edited question, and back', async () => {

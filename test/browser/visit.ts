@@ -32,7 +32,7 @@ export async function visit(
   const faults: string[] = [];
   try {
     const page = await context.newPage();
-    page.setDefaultTimeout(25_000);
+    page.setDefaultTimeout(60_000);
     page.on('pageerror', (error) => faults.push(error.message));
     page.on('console', (line) => {
       if (line.type() === 'error' && !expected?.test(line.text())) faults.push(line.text());
@@ -40,6 +40,12 @@ export async function visit(
     await page.goto(url);
     await look(page);
     expect(faults).toEqual([]);
+  } catch (error) {
+    // What a person would have seen; the errors that the page told say more than what was waited for in vain.
+    const [page] = context.pages();
+    if (page) await picture(page, 'failed').catch(() => undefined);
+    if (faults.length > 0) throw new Error(`the page said: ${faults.join('; ')}`, { cause: error });
+    throw error;
   } finally {
     await context.close();
   }

@@ -3,16 +3,27 @@
  * edge keeps streams (`resumable`), when the page is reloaded: what is kept with it says where, and from which event.
  */
 import { signal } from '@preact/signals';
-import { AbortError, type ChatCompletionCreateParams, type ChatStream, Huozi, HuoziError } from 'huozi';
+import {
+  AbortError,
+  type ChatCompletionCreateParams,
+  type ChatStream,
+  ConnectionError,
+  Huozi,
+  HuoziError,
+  ServerError,
+  TimeoutError,
+  TruncatedError,
+} from 'huozi';
 import { problemOf } from '../../api.ts';
 import { key } from '../../secrets.ts';
 import { isRouting, recordRoutes } from '../experts/routes.ts';
 import { change, chatOf } from './keep.ts';
 import { parseExtra, settings } from './sampling.ts';
 import { type Answer, type Chat, pathTo, type Turn, withChange, without, withTurn } from './tree.ts';
+import { Writing } from './writing.ts';
 
-/** Whether the edge knows `resumable`. */
-const keepsStreams: boolean = false;
+/** Each event is seen, so that they can be counted. */
+const stream_options = { include_usage: true };
 
 /** The answers under way, by turn; how to stop each. */
 const running = new Map<string, () => void>();
@@ -76,10 +87,10 @@ async function generate(chatId: string, turnId: string, model: string, isGoingOn
     ],
     ...(isGoingOn && { continue_final_message: true, add_generation_prompt: false }),
     truncation: 'auto',
-    ...(keepsStreams && { resumable: true }),
+    resumable: true,
     ...(isRouting.value && { return_routed_experts: true }),
     stream: true as const,
-    stream_options: { include_usage: true },
+    stream_options,
   };
   const before = isGoingOn ? (path.at(-1)?.text ?? '') : '';
   await follow(chatId, turnId, { before, event: 0 }, (client, options) =>
@@ -93,10 +104,12 @@ async function resume(
   turn: Turn,
   { path, event }: { path: string; event: number },
 ): Promise<void> {
-  await follow(chatId, turn.id, { before: turn.text, event, path }, (client, options) =>
-    client.chat.completions.create({ model: '', messages: [], stream: true }, options),
-  );
+  await follow(chatId, turn.id, { before: turn.text, event, path }, takenUp);
 }
+
+/** What is asked does not matter: the client of an answer that is taken up asks for its stream. */
+const takenUp: Opening = (client, options) =>
+  client.chat.completions.create({ model: '', messages: [], stream: true, stream_options }, options);
 
 interface Beginning {
   /** What stands there already. */
@@ -109,11 +122,15 @@ interface Beginning {
 
 type Opening = (client: Huozi, options: { signal: AbortSignal }) => Promise<ChatStream>;
 
-async function follow(chatId: string, turnId: string, from: Beginning, open: Opening): Promise<void> {
+/** Tries to take up a stream before its answer counts as failed; half a second before the first, twice as long each. */
+const tries = 6;
+
+async function follow(chatId: string, turnId: string, from: Beginning, first: Opening): Promise<void> {
   const leaving = new AbortController();
-  let path = from.path;
+  let { path, event } = from;
+  let isTakenUp = path !== undefined;
   running.set(turnId, () => {
-    leaving.abort();
+    leaving.abort(new AbortError('stopped'));
     // Leaving is no stop where the edge keeps the stream.
     if (path) void fetch(path, { method: 'DELETE', headers: authorization() }).catch(() => undefined);
   });
@@ -121,29 +138,27 @@ async function follow(chatId: string, turnId: string, from: Beginning, open: Ope
     baseURL: '/v1',
     apiKey: () => key.value.value,
     fetch: async (input, init) => {
-      const response = await (from.path
-        ? fetch(from.path, {
-            headers: { ...authorization(), 'last-event-id': String(from.event) },
-            signal: init?.signal ?? null,
-          })
-        : fetch(input, init));
+      if (isTakenUp && path) {
+        const headers = { ...authorization(), 'last-event-id': String(event) };
+        return fetch(path, { headers, signal: init?.signal ?? null });
+      }
+      const response = await fetch(input, init);
       path ??= response.headers.get('x-huozi-stream') ?? undefined;
       return response;
     },
   });
-  const writing = new Writing(chatId, turnId, from.before);
-  if (!from.path) told.value = { kind: 'answering', text: '' };
-  let stream: ChatStream | undefined;
-  try {
-    stream = await open(client, { signal: leaving.signal });
-    let event = from.event;
-    const requestId = stream.requestId;
+  const writing = new Writing(chatId, turnId, from.before, !isTakenUp);
+  if (!isTakenUp) told.value = { kind: 'answering', text: '' };
+
+  async function read(open: Opening): Promise<void> {
+    const question = questionOf(chatId, turnId);
+    const stream = await open(client, { signal: leaving.signal });
     for await (const chunk of stream) {
       event++;
-      recordRoutes(turnId, questionOf(chatId, turnId), chunk);
+      recordRoutes(turnId, question, chunk);
       const choice = chunk.choices[0];
       writing.add(choice?.delta.content ?? '', {
-        requestId,
+        requestId: stream.requestId,
         ...(path && { stream: { path, event } }),
         ...(choice?.finish_reason && { finish: choice.finish_reason }),
         ...(chunk.usage && {
@@ -155,20 +170,29 @@ async function follow(chatId: string, turnId: string, from: Beginning, open: Ope
         }),
       });
     }
-    writing.end({ state: 'done', stream: undefined });
-    told.value = { kind: 'answered', text: writing.text };
-  } catch (error) {
-    if (AbortError.isInstance(error)) {
-      writing.end({ state: 'stopped', stream: undefined });
-      told.value = { kind: 'stopped', text: '' };
-    } else if (from.path && isGone(error)) {
-      writing.end({ state: 'stopped', stream: undefined });
-    } else {
-      const problem = problemOf(error);
-      const requestId = HuoziError.isInstance(error) ? error.requestId : undefined;
-      writing.end({ state: 'failed', problem, stream: undefined, ...(requestId && { requestId }) });
-      told.value = { kind: 'failed', text: problem.message };
+  }
+
+  let open = first;
+  let left = tries;
+  try {
+    for (;;) {
+      const reached = event;
+      try {
+        await read(open);
+        writing.end({ state: 'done', stream: undefined });
+        told.value = { kind: 'answered', text: writing.text };
+        return;
+      } catch (error) {
+        left = event > reached ? tries : left - 1;
+        if (!path || !isLost(error) || left < 0) throw error;
+        // A page that is being reloaded loses its connections first, and ends in this wait.
+        await pause(500 * 2 ** (tries - left), leaving.signal);
+        isTakenUp = true;
+        open = takenUp;
+      }
     }
+  } catch (error) {
+    writing.end(endOf(error, from.path !== undefined));
   } finally {
     running.delete(turnId);
   }
@@ -180,10 +204,39 @@ function questionOf(chatId: string, turnId: string): string {
   return turns.find(({ id }) => id === parent)?.text ?? '';
 }
 
-const authorization = () => ({ authorization: `Bearer ${key.value.value}` });
+/** Whether the edge may still have the rest. */
+function isLost(error: unknown): boolean {
+  return (
+    ConnectionError.isInstance(error) ||
+    TruncatedError.isInstance(error) ||
+    TimeoutError.isInstance(error) ||
+    (ServerError.isInstance(error) && error.code === 'stream_interrupted')
+  );
+}
 
-const isGone = (error: unknown) =>
-  HuoziError.isInstance(error) && (error.status === 404 || error.status === 400);
+/** How an answer ends that is not whole. @param wasLeft its stream was taken up after the page was left */
+function endOf(error: unknown, wasLeft: boolean): Partial<Answer> {
+  const { status, code, requestId } = HuoziError.isInstance(error) ? error : {};
+  // The edge has let go of a stream whose time was over; one that was stopped elsewhere says so.
+  const isGone = wasLeft && (status === 404 || status === 400);
+  if (AbortError.isInstance(error) || isGone || code === 'generation_cancelled') {
+    told.value = { kind: 'stopped', text: '' };
+    return { state: 'stopped', stream: undefined };
+  }
+  const problem = problemOf(error);
+  told.value = { kind: 'failed', text: problem.message };
+  return { state: 'failed', problem, stream: undefined, ...(requestId && { requestId }) };
+}
+
+/** Rejects with the signal's reason. */
+function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    setTimeout(resolve, milliseconds);
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+}
+
+const authorization = () => ({ authorization: `Bearer ${key.value.value}` });
 
 function patch(chatId: string, turnId: string, changed: Partial<Answer>, keepNow = true): void {
   change(
@@ -191,62 +244,4 @@ function patch(chatId: string, turnId: string, changed: Partial<Answer>, keepNow
     (chat) => withChange(chat, turnId, (turn) => ({ ...turn, answer: { ...turn.answer!, ...changed } })),
     keepNow,
   );
-}
-
-/** Brings what comes to the screen once a frame, and into the browser's storage now and then. */
-class Writing {
-  text: string;
-  #chatId: string;
-  #turnId: string;
-  #facts: Partial<Answer> = {};
-  #askedAt = performance.now();
-  #firstAt: number | undefined;
-  #isWaiting = false;
-  #keptAt = performance.now();
-  #isEnded = false;
-
-  constructor(chatId: string, turnId: string, before: string) {
-    this.#chatId = chatId;
-    this.#turnId = turnId;
-    this.text = before;
-  }
-
-  add(text: string, facts: Partial<Answer>): void {
-    Object.assign(this.#facts, facts);
-    if (text) {
-      const now = performance.now();
-      if (this.#firstAt === undefined) {
-        this.#firstAt = now;
-        this.#facts.ttft = now - this.#askedAt;
-      }
-      this.#facts.duration = now - this.#firstAt;
-      this.text += text;
-    }
-    if (this.#isWaiting) return;
-    this.#isWaiting = true;
-    // A tab that is not shown has no frames; its answers come all the same.
-    if (document.visibilityState === 'hidden') setTimeout(() => this.#write(false), 250);
-    else requestAnimationFrame(() => this.#write(false));
-  }
-
-  end(facts: Partial<Answer>): void {
-    Object.assign(this.#facts, facts);
-    this.#write(true);
-    this.#isEnded = true;
-  }
-
-  #write(keepNow: boolean): void {
-    this.#isWaiting = false;
-    if (this.#isEnded) return;
-    const isTime = performance.now() - this.#keptAt > 1_000;
-    if (isTime) this.#keptAt = performance.now();
-    const { text } = this;
-    const facts = { ...this.#facts };
-    change(
-      this.#chatId,
-      (chat) =>
-        withChange(chat, this.#turnId, (turn) => ({ ...turn, text, answer: { ...turn.answer!, ...facts } })),
-      keepNow || isTime,
-    );
-  }
 }

@@ -321,7 +321,7 @@ it.each(['zh-CN', 'en'])(
   'a phone, %s: nothing moves sideways, and everything is in reach',
   async (locale) => {
     await chatting({ ...phone, locale, reducedMotion: 'reduce' }, async (page) => {
-      const rich = `| ${'很宽的表 | '.repeat(8)}\n|${'---|'.repeat(8)}\n| 1 | 2 |\n\n\`\`\`\n${'x'.repeat(200)}\n\`\`\`\n\n${'y'.repeat(150)}`;
+      const rich = `| ${'很宽的表 | '.repeat(8)}\n|${'---|'.repeat(8)}\n| 1 | 2 |\n\n\`\`\`\n${'x'.repeat(70)}\n\`\`\`\n\n${'y'.repeat(70)}`;
       await send(page, { guided_choice: [rich] });
       await box(page).fill('第一行');
       // A phone's keyboard has no other way to a new line.

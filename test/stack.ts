@@ -17,6 +17,14 @@ export interface Stack {
 }
 
 /**
+ * The same tests with another engine behind the node: `HUOZI_ENGINE=vllm HUOZI_UPSTREAM=http://127.0.0.1:8000`.
+ * What is told about llama.cpp alone (threads, slots) does not matter there.
+ */
+const engineArgs = process.env.HUOZI_ENGINE
+  ? ['--engine', process.env.HUOZI_ENGINE, '--upstream', process.env.HUOZI_UPSTREAM ?? '']
+  : [];
+
+/**
  * @param nodeArgs options of `huozi-gpu-backend serve`; one thread by default, because tests share the machine
  * @param between the URL that the edge shall know the node by, e.g. of a proxy that listens in
  */
@@ -27,7 +35,7 @@ export async function startStack(
   const nodeToken = randomBytes(16).toString('hex');
   const keySecret = randomBytes(16).toString('hex');
   const adminToken = randomBytes(16).toString('hex');
-  const node = await startNode(nodeToken, nodeArgs);
+  const node = await startNode(nodeToken, [...nodeArgs, ...engineArgs]);
   const edgeLog: string[] = [];
   const worker = await startWorker({
     port: 0,

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import type { AdapterFile, ServedEngine } from '../engine/types.ts';
 import type { EngineContext } from '../index.ts';
+import { type UpstreamKind, upstreamEngines } from '../upstream/kinds.ts';
 import { UsageError, wholeNumber } from './command.ts';
 
 export const engineFlags = {
@@ -17,7 +18,8 @@ export const engineFlags = {
 } as const;
 
 export const engineHelp = `  --engine NAME          llama.cpp: in this node (default); vllm: a vLLM that this node
-                         starts, watches and ends, or one that --upstream names
+                         starts, watches and ends, or one that --upstream names;
+                         llama-server: one that --upstream names
   --upstream URL         engine that runs already, such as http://10.0.0.5:8000; --model
                          is then only read for its vocabulary
   --upstream-key-file F  file that holds the key it asks for
@@ -52,7 +54,7 @@ export function parseEngine(
   const args = [
     ...parallel,
     ...(values['enable-expert-parallel'] ? ['--enable-expert-parallel'] : []),
-    ...(context === undefined ? [] : ['--max-model-len', String(context)]),
+    ...(context === undefined || isUpstreamKind(engine) ? [] : ['--max-model-len', String(context)]),
     ...(adapters.length > 0
       ? ['--enable-lora', '--lora-modules', ...adapters.map(({ name, path }) => `${name}=${path}`)]
       : []),
@@ -67,7 +69,23 @@ export function parseEngine(
     if (other !== undefined) throw new UsageError(`${other} belongs to another --engine`);
     return undefined;
   }
-  if (engine !== 'vllm') throw new UsageError(`--engine takes llama.cpp or vllm, not "${engine}"`);
+  if (isUpstreamKind(engine)) {
+    if (upstreamUrl === undefined) throw new UsageError(`--engine ${engine} needs --upstream`);
+    if (args.length > 0) throw new UsageError(`${args[0]} is for a vLLM that this node starts`);
+    const upstream = upstreamOf(upstreamUrl, text('upstream-key-file'));
+    return async ({ modelPath, log, maxQueue }) => {
+      const { connectUpstream } = await import('../upstream/connect.ts');
+      return connectUpstream({
+        ...{ kind: engine, modelPath, upstream, log },
+        ...(maxQueue !== undefined && { maxQueue }),
+        ...(context !== undefined && { contextTokens: context }),
+      });
+    };
+  }
+  if (engine !== 'vllm') {
+    const known = ['llama.cpp', 'vllm', ...upstreamEngines].join(', ');
+    throw new UsageError(`--engine takes ${known}, not "${engine}"`);
+  }
   if (adapters.some(({ scale }) => scale !== undefined)) {
     throw new UsageError(
       '--lora-scale belongs to --engine llama.cpp: vLLM has the scale in the adapter itself',
@@ -90,6 +108,10 @@ export function parseEngine(
         : { start: { args, ...(command && { command }), ...(logFile !== undefined && { logFile }) } }),
     });
   };
+}
+
+function isUpstreamKind(engine: string | undefined): engine is UpstreamKind {
+  return upstreamEngines.some((one) => one === engine);
 }
 
 function upstreamOf(url: string, keyFile: string | undefined): { url: string; apiKey?: string } {

@@ -239,7 +239,8 @@ export class Route {
       const response = await generate(node, body, this.#call, abort.signal);
       if (!isEventStream(response)) {
         const refusal = await refusalOf(response, this.#fields);
-        if (refusal.kind !== 'overloaded') report(node.url, false, Date.now());
+        if (refusal.kind !== 'overloaded' && refusal.kind !== 'invalid_request')
+          report(node.url, false, Date.now());
         return refusal;
       }
       report(node.url, true, Date.now());
@@ -280,6 +281,8 @@ async function refusalOf(response: Response, fields: ClientFields): Promise<Prob
   if (status === 400 && error?.code === 'unknown_adapter') {
     return { kind: 'no_node_available', retryAfter: 5 };
   }
+  const lacking = status === 400 ? enginesLimit(error, fields) : undefined;
+  if (lacking) return lacking;
   const atFault = status === 400 ? clientsFault(error, fields) : undefined;
   if (atFault) throw new EdgeError(atFault);
   if (status === 429) return { kind: 'overloaded', retryAfter: retryAfterOf(response) };
@@ -290,6 +293,18 @@ async function refusalOf(response: Response, fields: ClientFields): Promise<Prob
   if (status === 401 || status === 403 || status < 400) return { kind: 'upstream_misconfigured' };
   const code = typeof error?.code === 'string' && /^\w{1,64}$/.test(error.code) ? error.code : '';
   throw new EdgeError({ kind: 'upstream_error' }, `node answered ${status} ${code}`);
+}
+
+/** What the node's engine cannot do, with the client's name for it. Another node's may be able to. */
+function enginesLimit(error: ErrorBody['error'] | undefined, { format }: ClientFields): Problem | undefined {
+  if (error?.code !== 'unsupported_parameter' && error?.code !== 'experts_unavailable') return undefined;
+  const named = String(error.param).split('.');
+  if (named[0] === 'continue_ids') return { kind: 'no_node_available', retryAfter: 5 };
+  const field = named.at(-1) === 'dry' ? 'dry_multiplier' : named.at(-1)!;
+  const param = format && named[0] === 'format' ? format : field;
+  if (!/^\w{1,64}$/.test(param)) return undefined;
+  const message = `${param}: is not supported by the engine that serves this model here.`;
+  return { kind: 'invalid_request', param, message };
 }
 
 /** What only a node can know to be wrong, with the client's name for it; undefined for what the edge let pass by mistake. */

@@ -82,6 +82,17 @@ describe.each([true, false])('stream: %s', (stream) => {
     expect(asked()).toEqual([1, 1]);
   });
 
+  it('what a node’s engine cannot do is asked of another, and then refused by the client’s name for it', async () => {
+    const lacks = refuse(400, { code: 'unsupported_parameter', param: 'sampling.dry', message: 'x' });
+    firstOneDoes(lacks);
+    expect((await edge.post(chat({ stream, dry_multiplier: 1 }))).status).toBe(200);
+    expect(asked()).toEqual([1, 1]);
+    for (const node of nodes) node.script = lacks;
+    const response = await edge.post(chat({ stream, dry_multiplier: 1 }));
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({ error: { param: 'dry_multiplier' } });
+  });
+
   it('an error that another node would make as well is not tried again', async () => {
     for (const node of nodes) node.script = refuse(500, {});
     expect((await edge.post(chat({ stream }))).status).toBe(502);

@@ -9,6 +9,9 @@ export const engineFlags = {
   engine: { type: 'string', default: 'llama.cpp' },
   upstream: { type: 'string' },
   'upstream-key-file': { type: 'string' },
+  'upstream-model': { type: 'string' },
+  provider: { type: 'string' },
+  'bill-to': { type: 'string' },
   'tensor-parallel-size': { type: 'string' },
   'pipeline-parallel-size': { type: 'string' },
   'data-parallel-size': { type: 'string' },
@@ -19,10 +22,14 @@ export const engineFlags = {
 
 export const engineHelp = `  --engine NAME          llama.cpp: in this node (default); vllm: a vLLM that this node
                          starts, watches and ends, or one that --upstream names;
-                         llama-server: one that --upstream names
+                         llama-server, openai (any server with /v1/completions),
+                         ollama, huggingface: one that --upstream names
   --upstream URL         engine that runs already, such as http://10.0.0.5:8000; --model
                          is then only read for its vocabulary
   --upstream-key-file F  file that holds the key it asks for
+  --upstream-model NAME  what it calls its model (default: the first that it lists)
+  --provider NAME, --bill-to NAME
+                         huggingface without --upstream: who computes, and who pays
   --tensor-parallel-size N, --pipeline-parallel-size N, --data-parallel-size N,
   --enable-expert-parallel
                          as vLLM has them; plan --engine vllm says which fit
@@ -70,13 +77,23 @@ export function parseEngine(
     return undefined;
   }
   if (isUpstreamKind(engine)) {
-    if (upstreamUrl === undefined) throw new UsageError(`--engine ${engine} needs --upstream`);
+    const named = engine === 'huggingface' && text('upstream-model') !== undefined;
+    if (upstreamUrl === undefined && !named) throw new UsageError(`--engine ${engine} needs --upstream`);
     if (args.length > 0) throw new UsageError(`${args[0]} is for a vLLM that this node starts`);
-    const upstream = upstreamOf(upstreamUrl, text('upstream-key-file'));
-    return async ({ modelPath, log, maxQueue }) => {
+    const { url, apiKey } = upstreamOf(upstreamUrl, text('upstream-key-file'));
+    const upstreamModel = text('upstream-model');
+    const provider = text('provider');
+    const billTo = text('bill-to');
+    return async ({ modelPath, log, maxQueue, slots }) => {
       const { connectUpstream } = await import('../upstream/connect.ts');
       return connectUpstream({
-        ...{ kind: engine, modelPath, upstream, log },
+        ...{ kind: engine, modelPath, log },
+        ...(url !== undefined && { url }),
+        ...(apiKey !== undefined && { apiKey }),
+        ...(upstreamModel !== undefined && { upstreamModel }),
+        ...(provider !== undefined && { provider }),
+        ...(billTo !== undefined && { billTo }),
+        ...(slots !== undefined && { slots }),
         ...(maxQueue !== undefined && { maxQueue }),
         ...(context !== undefined && { contextTokens: context }),
       });
@@ -94,7 +111,10 @@ export function parseEngine(
   if (upstreamUrl !== undefined && args.length > 0) {
     throw new UsageError(`${args[0]} is for a vLLM that this node starts; --upstream runs already`);
   }
-  const upstream = upstreamUrl === undefined ? undefined : upstreamOf(upstreamUrl, text('upstream-key-file'));
+  const upstream =
+    upstreamUrl === undefined
+      ? undefined
+      : { url: '', ...upstreamOf(upstreamUrl, text('upstream-key-file')) };
   const command = text('engine-command')?.split(' ').filter(Boolean);
   const logFile = text('engine-log');
   return async ({ modelPath, log, slots, maxQueue }) => {
@@ -114,15 +134,15 @@ function isUpstreamKind(engine: string | undefined): engine is UpstreamKind {
   return upstreamEngines.some((one) => one === engine);
 }
 
-function upstreamOf(url: string, keyFile: string | undefined): { url: string; apiKey?: string } {
-  if (!/^https?:\/\/[^/?#@\s]+(\/[^?#\s]*)?$/.test(url)) {
+function upstreamOf(url: string | undefined, keyFile: string | undefined): { url?: string; apiKey?: string } {
+  if (url !== undefined && !/^https?:\/\/[^/?#@\s]+(\/[^?#\s]*)?$/.test(url)) {
     throw new UsageError('--upstream takes a URL such as http://10.0.0.5:8000, without query or password');
   }
   // The routes' own /v1 is often pasted along.
-  const base = url.replace(/\/+$/, '').replace(/\/v1$/, '');
-  if (keyFile === undefined) return { url: base };
+  const base = url === undefined ? {} : { url: url.replace(/\/+$/, '').replace(/\/v1$/, '') };
+  if (keyFile === undefined) return base;
   try {
-    return { url: base, apiKey: readFileSync(keyFile, 'utf8').trim() };
+    return { ...base, apiKey: readFileSync(keyFile, 'utf8').trim() };
   } catch (error) {
     throw new UsageError(`cannot read the upstream's key: ${(error as Error).message}`);
   }

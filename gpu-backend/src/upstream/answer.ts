@@ -19,6 +19,8 @@ export interface Drawn {
   logprobs?: readonly TokenLogprob[];
   /** `[ids, layers, experts used]` */
   experts?: Uint8Array;
+  /** Of an engine that tells no ids: whole characters, one piece a token. Then there are no `ids`. */
+  text?: string;
 }
 
 export class Answer {
@@ -45,6 +47,7 @@ export class Answer {
   /**
    * @param stopIds all of them, the request's and the model's
    * @param limit tokens that the answer may have
+   * @param endTexts beside the request's own, for an engine that tells no ids
    * @throws ContinuationError
    */
   constructor(
@@ -53,6 +56,7 @@ export class Answer {
     pieces: TokenPieces,
     stopIds: ReadonlySet<number>,
     limit: number,
+    endTexts: readonly string[] = [],
   ) {
     this.promptTokens = request.promptIds.length;
     this.#request = request;
@@ -60,13 +64,13 @@ export class Answer {
     this.#stopIds = stopIds;
     this.#limit = limit;
     this.#detokenizer = new Detokenizer(pieces);
-    this.#stopStrings = new StopStrings(request.stopStrings);
+    this.#stopStrings = new StopStrings([...request.stopStrings, ...endTexts]);
     if (request.continueIds?.length) this.#replay(request.continueIds);
   }
 
   /** Tells the text of new tokens. What comes after the end is dropped. @returns why it is complete, if it is */
-  take({ ids, logprobs, experts }: Drawn): EndReason | undefined {
-    let text = '';
+  take({ ids, logprobs, experts, text: piece = '' }: Drawn): EndReason | undefined {
+    let text = this.#takeText(piece);
     let used = 0;
     for (const id of ids) {
       if (this.reason) break;
@@ -81,6 +85,18 @@ export class Answer {
       this.#events.onText(text, told, this.completionTokens, this.#details());
     }
     return this.reason;
+  }
+
+  /** Ids that nobody knows are counted, and not told. */
+  #takeText(piece: string): string {
+    if (this.reason || piece === '') return '';
+    this.completionTokens++;
+    const shown = this.#stopStrings.push(piece);
+    if (shown.found) {
+      this.reason = 'stop';
+      this.foundString = true;
+    }
+    return shown.text;
   }
 
   /** The engine says that this was all. What was held back is told. */

@@ -106,6 +106,36 @@ export class UpstreamHttp {
     if (!done) throw new UpstreamUnreachableError(`${path} ended before its answer did`);
   }
 
+  /** Newline-delimited JSON, as Ollama streams it: whole where its body ends in order. Else as `events`. */
+  async lines(
+    path: string,
+    payload: object,
+    signal: AbortSignal,
+    onOpen: () => void,
+    onData: (data: unknown) => void,
+  ): Promise<void> {
+    const { body } = await this.#send('POST', path, payload, signal);
+    onOpen();
+    const utf8 = new TextDecoder();
+    let begun = '';
+    try {
+      for await (const bytes of body) {
+        const [first, ...rest] = utf8.decode(bytes as Uint8Array, { stream: true }).split('\n') as [string];
+        begun += first;
+        for (const next of rest) {
+          if (begun.trim() !== '') onData(parse(path, begun));
+          begun = next;
+        }
+        if (begun.length > maxEventBytes) throw new UpstreamMalformedError(`${path} sent a line without end`);
+      }
+      if (begun.trim() !== '') onData(parse(path, begun));
+    } catch (cause) {
+      body.destroy();
+      if (isOurs(cause)) throw cause;
+      throw new UpstreamUnreachableError(`${path} was cut off: ${reason(cause)}`, { cause });
+    }
+  }
+
   /** Connections that are open are cut. */
   close(): Promise<void> {
     return this.#agent.destroy();

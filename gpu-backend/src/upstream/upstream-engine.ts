@@ -43,6 +43,8 @@ export interface UpstreamProgress {
 export interface UpstreamEnd {
   reason: EndReason;
   cachedTokens?: number;
+  /** Of an engine that tells no ids, as it counts. */
+  completionTokens?: number;
 }
 
 export interface UpstreamAdapter {
@@ -62,6 +64,8 @@ export interface UpstreamAdapter {
   readonly warnings?: readonly string[];
   /** LoRA adapters that it has loaded, by name. */
   readonly loras?: readonly string[];
+  /** Texts that end an answer, where the engine tells text alone. */
+  readonly endTexts?: readonly string[];
   /** The body to send. @throws UnsupportedFieldError for what the engine does not have */
   body(request: UpstreamRequest): object;
   /**
@@ -163,7 +167,7 @@ export class UpstreamEngine implements ServedEngine {
       ends: [...stopIds],
     };
     const body = this.#adapter.body(upstream);
-    const answer = new Answer(request, events, pieces, stopIds, limit);
+    const answer = new Answer(request, events, pieces, stopIds, limit, this.#adapter.endTexts);
     if (this.state === 'restarting') throw new EngineRestartingError(1000);
     const { slots, queued, queuedTokens, expectedWaitMs } = this.stats;
     if (this.#running.size >= slots + this.#maxQueue) {
@@ -278,9 +282,10 @@ class UpstreamGeneration implements ServedGeneration {
       },
     };
     try {
-      const { reason, cachedTokens } = await run(progress, this.#abort.signal);
+      const { reason, cachedTokens, completionTokens } = await run(progress, this.#abort.signal);
       if (answer.ended) return;
       answer.cachedTokens = cachedTokens;
+      answer.completionTokens = Math.max(completionTokens ?? 0, answer.completionTokens);
       this.#accept();
       this.#settle(() => answer.finish(reason));
     } catch (thrown) {

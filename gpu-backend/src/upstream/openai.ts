@@ -1,0 +1,146 @@
+/**
+ * Any server with OpenAI's `/v1/completions`: SGLang, text-generation-webui, TGI, `transformers serve`, … What it takes
+ * is tried when the node starts: prompts as token ids or as text, and the fields that most of them have beyond OpenAI's.
+ */
+import { z } from 'zod';
+import { UpstreamMalformedError, UpstreamStatusError } from './errors.ts';
+import { UpstreamHttp, type UpstreamOptions } from './http.ts';
+import type { TextPiece, TextRequest, TextTransport } from './text-adapter.ts';
+import type { KnownModel } from './vocabulary.ts';
+
+const route = '/v1/completions';
+/** OpenAI takes no more. What is left over is found in the text. */
+const mostStops = 4;
+const modelList = z.looseObject({ data: z.array(z.looseObject({ id: z.string() })) });
+const chunk = z.looseObject({
+  choices: z.optional(
+    z.array(z.looseObject({ text: z.nullish(z.string()), finish_reason: z.nullish(z.string()) })),
+  ),
+  usage: z.nullish(z.looseObject({ completion_tokens: z.optional(z.int()) })),
+  error: z.optional(z.unknown()),
+});
+
+/**
+ * @param name as the server calls its model; absent: the first that it lists
+ * @throws UpstreamUnreachableError, UpstreamStatusError, UpstreamMalformedError
+ */
+export async function connectOpenAi(
+  options: UpstreamOptions,
+  known: KnownModel,
+  name: string | undefined,
+): Promise<TextTransport> {
+  const http = new UpstreamHttp(options);
+  try {
+    const model = name ?? modelList.safeParse(await http.json('/v1/models')).data?.data[0]?.id;
+    if (model === undefined) throw new UpstreamMalformedError(`${options.url} lists no model: name one`);
+    let refusal: unknown;
+    for (const prompt of [[known.tokens.bos], '好'] as const) {
+      for (const isWide of [true, false]) {
+        const probe = { ...bodyOf(model, isWide, { ...leastRequest, prompt }), stream: false };
+        try {
+          await http.json(route, probe, AbortSignal.timeout(600_000));
+          return new OpenAiTransport(http, model, isWide, typeof prompt !== 'string');
+        } catch (error) {
+          if (!(error instanceof UpstreamStatusError) || error.status === 401 || error.status === 404)
+            throw error;
+          refusal = error;
+        }
+      }
+    }
+    throw refusal;
+  } catch (error) {
+    await http.close();
+    throw error;
+  }
+}
+
+const leastRequest: Omit<TextRequest, 'prompt'> = {
+  maxTokens: 1,
+  sampling: {
+    ...{ temperature: 1, top_p: 0.9, top_k: 0, min_p: 0, seed: 1 },
+    ...{ repetition_penalty: 1, presence_penalty: 0, frequency_penalty: 0 },
+  },
+  stop: ['</s>'],
+};
+
+class OpenAiTransport implements TextTransport {
+  readonly name: string;
+  readonly takesIds: boolean;
+  readonly honours: TextTransport['honours'];
+  readonly #http: UpstreamHttp;
+  readonly #model: string;
+  readonly #isWide: boolean;
+
+  constructor(http: UpstreamHttp, model: string, isWide: boolean, takesIds: boolean) {
+    this.name = `the completions server at ${new URL(http.url).host}`;
+    this.takesIds = takesIds;
+    this.honours = new Set([
+      ...(['presence_penalty', 'frequency_penalty', 'logit_bias'] as const),
+      ...(isWide ? (['top_k', 'min_p', 'repetition_penalty'] as const) : []),
+    ]);
+    this.#http = http;
+    this.#model = model;
+    this.#isWide = isWide;
+  }
+
+  body(request: TextRequest): object {
+    return bodyOf(this.#model, this.#isWide, request);
+  }
+
+  async send(
+    body: object,
+    signal: AbortSignal,
+    onOpen: () => void,
+    onPiece: (piece: TextPiece) => void,
+  ): Promise<void> {
+    await this.#http.events(route, body, signal, onOpen, (data) => onPiece(pieceOf(data)));
+  }
+
+  ask(): Promise<unknown> {
+    return this.#http.json('/v1/models');
+  }
+
+  close(): Promise<void> {
+    return this.#http.close();
+  }
+}
+
+function bodyOf(model: string, isWide: boolean, { prompt, maxTokens, sampling, stop }: TextRequest): object {
+  const { temperature, top_p, seed, logit_bias, presence_penalty, frequency_penalty } = sampling;
+  const { top_k, min_p, repetition_penalty } = sampling;
+  return {
+    ...{ model, prompt, max_tokens: maxTokens, temperature, seed, stream: true },
+    // TGI takes neither 1 nor any beside temperature 0.
+    ...(temperature > 0 && top_p < 1 && { top_p }),
+    stop: stop.slice(0, mostStops),
+    ...(presence_penalty !== 0 && { presence_penalty }),
+    ...(frequency_penalty !== 0 && { frequency_penalty }),
+    ...(logit_bias && { logit_bias }),
+    ...(isWide && {
+      ...(top_k > 0 && { top_k }),
+      ...(min_p > 0 && { min_p }),
+      ...(repetition_penalty !== 1 && { repetition_penalty }),
+      // Else markers would be left out of the text, and nothing would stop at them.
+      skip_special_tokens: false,
+      stream_options: { include_usage: true },
+    }),
+  };
+}
+
+/** @throws UpstreamMalformedError */
+export function pieceOf(data: unknown): TextPiece {
+  const told = chunk.safeParse(data);
+  if (!told.success) throw new UpstreamMalformedError('it told something else than a completion');
+  const { choices = [], usage, error } = told.data;
+  if (error) {
+    const { message } = error as { message?: unknown };
+    throw new UpstreamMalformedError(typeof message === 'string' ? message : String(error));
+  }
+  const [first] = choices;
+  const reason = first?.finish_reason;
+  return {
+    text: first?.text ?? '',
+    ...(reason && { finish: reason === 'length' ? 'length' : 'stop' }),
+    ...(usage?.completion_tokens !== undefined && { completionTokens: usage.completion_tokens }),
+  };
+}

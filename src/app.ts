@@ -1,5 +1,4 @@
 import type { Context } from 'hono';
-import type { RequestIdVariables } from 'hono/request-id';
 import type { Call } from './call.ts';
 import type { Env } from './env.ts';
 import { EdgeError, errorResponse, isOperatorsProblem, type Problem } from './errors.ts';
@@ -9,11 +8,12 @@ import type { Trace } from './trace.ts';
 
 export interface App {
   Bindings: Env;
-  Variables: RequestIdVariables & {
+  Variables: {
+    requestId: string;
     keyId: string;
     keyHash: string;
     /** See Call. */
-    responseHeaders: Headers;
+    responseHeaders: Record<string, string>;
     timing: ServerTiming;
     trace: Trace;
     /** Taken before anything replaces the request: a copied request's signal does not fire. */

@@ -11,7 +11,7 @@ export interface Call {
   /** What its object recognises the key by. */
   keyHash: string;
   /** Go out with the response, whatever it will be. */
-  responseHeaders: Headers;
+  responseHeaders: Record<string, string>;
   timing: ServerTiming;
   trace: Trace;
   /** Milliseconds since 1970. */

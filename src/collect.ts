@@ -12,6 +12,7 @@ import { ClientStream } from './client-stream.ts';
 import { EdgeError, errorBody, type Problem } from './errors.ts';
 import { isPing } from './event-bytes.ts';
 import { type Exchange, problemOf } from './exchange.ts';
+import { framed } from './frame.ts';
 import type { Leg } from './leg.ts';
 import { meter } from './meter.ts';
 import { setMoveHeaders } from './moves.ts';
@@ -29,7 +30,7 @@ export async function collect(exchange: Exchange, first: Leg): Promise<Response>
   call.waitUntil(outcome);
   const early = await Promise.race([outcome, moment()]);
   setMoveHeaders(call.responseHeaders, exchange.answer.moves);
-  if (typeof early === 'string') return new Response(early, { headers });
+  if (typeof early === 'string') return new Response(early, { headers: framed(call, headers) });
   if (early) throw new EdgeError(early);
 
   const { kept } = call;
@@ -43,7 +44,7 @@ export async function collect(exchange: Exchange, first: Leg): Promise<Response>
       return to.end();
     }),
   );
-  return new Response(client?.readable ?? null, { headers });
+  return new Response(client?.readable ?? null, { headers: framed(call, headers) });
 }
 
 /** The body, or why there is none. Metered either way. */

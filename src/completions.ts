@@ -62,14 +62,18 @@ async function respond(
   const contexts = nodes.map((node) => node.info!.context_length);
   const longest = Math.max(endpoint?.contextLength ?? 0, ...contexts);
   const tokens = tokenBound(prompt, maxTokens, longest, options.n);
-  const reservation = await reserve(call, { id, model, tokens, priority: options.priority !== undefined });
-
+  const reserving = reserve(call, { id, model, tokens, priority: options.priority !== undefined });
+  // Until the object answers, all is made ready to ask a node; none is asked before.
   const { left, release } = leaving(call, request.deadline_ms!);
   const { shorten } = shape;
   const current = () => nodesServing(call, model);
   const fields = { prompt: shape.promptField, format: generation.formatField };
   const moves: Moves = { retries: 0, migrations: 0 };
   let route = new Route(call, current, request, fields, left.signal, moves);
+  const reservation = await reserving.catch((error) => {
+    release();
+    throw error;
+  });
   const open = async () => {
     try {
       return await route.open(!endpoint);

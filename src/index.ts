@@ -5,7 +5,6 @@
 import { Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { methodNotAllowed } from 'hono/method-not-allowed';
-import { requestId } from 'hono/request-id';
 import { admin } from './admin/admin.ts';
 import { requireAdmin } from './admin/require-admin.ts';
 import { answering } from './answering.ts';
@@ -13,20 +12,19 @@ import { type App, answerError, callOf, readJson } from './app.ts';
 import { errorResponse } from './errors.ts';
 import { readExperts } from './experts/experts.ts';
 import { hearBeat } from './fleet/beat.ts';
+import { frame } from './frame.ts';
 import { authorise } from './keys/ask-key.ts';
 import { getModel, listModels } from './models.ts';
 import { openapi } from './openapi/openapi.ts';
 import { playground } from './playground.ts';
 import { requireKey } from './require-key.ts';
 import { responses } from './responses/responses.ts';
-import { ServerTiming } from './server-timing.ts';
 import type { AnsweredPath } from './streams/stream-api.ts';
 import { answer, follow, stop } from './streams/streams.ts';
 import { tokenizePrompt } from './tokenize.ts';
 import { parseTokenizeRequest } from './tokenize-request.ts';
-import { traceOf } from './trace.ts';
 import { ownUsage } from './usage/own-usage.ts';
-import { allowOrigins, safeHeaders } from './web-safety.ts';
+import { allowOrigins } from './web-safety.ts';
 
 export { FleetObject } from './fleet/fleet-object.ts';
 export { KeyDirectory } from './keys/key-directory.ts';
@@ -37,17 +35,7 @@ export { AnswerObject } from './streams/answer-object.ts';
 const maxBodyBytes = 1024 * 1024;
 const app = new Hono<App>();
 
-app.use(requestId({ limitLength: 64 }), safeHeaders());
-app.use(async function frame(c, next) {
-  const timing = new ServerTiming();
-  c.set('timing', timing);
-  c.set('trace', traceOf(c.req.header('traceparent')));
-  c.set('client', c.req.raw.signal);
-  c.set('responseHeaders', new Headers({ 'x-request-id': c.get('requestId') }));
-  await next();
-  for (const [name, value] of c.get('responseHeaders')) c.res.headers.set(name, value);
-  c.res.headers.set('server-timing', timing.toString());
-});
+app.use(frame());
 // The admin API is for no browser.
 app.use('/v1/*', allowOrigins());
 app.use(

@@ -6,12 +6,13 @@
  * that is too long is refused before any item is looked at.
  */
 import * as z from 'zod/mini';
+import { knownGood, shortWay } from './known-good.ts';
 
 export function list<Item extends z.ZodMiniType>(
   item: Item,
   { min = 0, max, error }: { min?: number; max: number; error?: string },
 ) {
-  return z.pipe(
+  const schema = z.pipe(
     z.transform((value: unknown, context) => {
       if (!Array.isArray(value)) return value;
       if (value.length > max) {
@@ -29,6 +30,16 @@ export function list<Item extends z.ZodMiniType>(
     }),
     z.array(item, error).check(z.minLength(min), z.maxLength(max)),
   );
+  return shortWay(schema, (value) => {
+    if (!Array.isArray(value) || value.length < min || value.length > max) return undefined;
+    const items: unknown[] = [];
+    for (const one of value) {
+      const good = knownGood(item, one);
+      if (good === undefined) return undefined;
+      items.push(good);
+    }
+    return items;
+  });
 }
 
 /** The same of an object with names of the client's own. */

@@ -17,6 +17,7 @@ import * as z from 'zod/mini';
 import type { Speaker, Turn } from './chatml.ts';
 import { EdgeError } from './errors.ts';
 import { idle, isEmptyArray } from './idle-fields.ts';
+import { knownGood, shortWay } from './known-good.ts';
 import { list } from './list.ts';
 import { also, orString } from './other-forms.ts';
 import { functionName } from './tools.ts';
@@ -57,6 +58,8 @@ const content = z
     z.transform((parts) => parts.map((part) => part.text).join('')),
   )
   .register(also, orString);
+const asItIs = (value: unknown) => (typeof value === 'string' ? value : undefined);
+shortWay(content, asItIs);
 
 /** The template has no place for a participant's name, and leaving it out would change what is asked. */
 const name = idle((value) => value === null, 'names of participants are not supported.');
@@ -70,29 +73,33 @@ const toolCall = z.strictObject({
   index: z.optional(z.int()),
 });
 
+const said = z.strictObject({
+  role: z.literal(['system', 'developer', 'user', '系统', '用户']),
+  content,
+  name,
+});
+const answered = z.strictObject({
+  role: z.literal(['assistant', '助手']),
+  content: shortWay(z.nullish(content), asItIs),
+  name,
+  tool_calls: z.nullish(list(toolCall, { max: 128 })),
+  // Answers come back as history the way they were given out, with what they did not contain.
+  refusal: idle((value) => value === null, 'refusals are not supported.'),
+  annotations: idle((value) => value === null || isEmptyArray(value), 'annotations are not supported.'),
+  audio: idle((value) => value === null, 'audio is not supported.'),
+  function_call: idle((value) => value === null, 'is not supported any more: use tool_calls.'),
+});
+
 const message = z.discriminatedUnion(
   'role',
-  [
-    z.strictObject({
-      role: z.literal(['system', 'developer', 'user', '系统', '用户']),
-      content,
-      name,
-    }),
-    z.strictObject({
-      role: z.literal(['assistant', '助手']),
-      content: z.nullish(content),
-      name,
-      tool_calls: z.nullish(list(toolCall, { max: 128 })),
-      // Answers come back as history the way they were given out, with what they did not contain.
-      refusal: idle((value) => value === null, 'refusals are not supported.'),
-      annotations: idle((value) => value === null || isEmptyArray(value), 'annotations are not supported.'),
-      audio: idle((value) => value === null, 'audio is not supported.'),
-      function_call: idle((value) => value === null, 'is not supported any more: use tool_calls.'),
-    }),
-    z.strictObject({ role: z.literal('tool'), content, tool_call_id: callId }),
-  ],
+  [said, answered, z.strictObject({ role: z.literal('tool'), content, tool_call_id: callId })],
   { error: (issue) => (issue.code === 'invalid_union' ? describeRole(issue.input) : undefined) },
 );
+shortWay(message, (value) => {
+  const { role } = (value ?? {}) as { role?: unknown };
+  if (role === 'user' || role === 'system') return knownGood(said, value);
+  return role === 'assistant' ? knownGood(answered, value) : undefined;
+});
 
 export const messages = list(message, { min: 1, max: mostMessages });
 

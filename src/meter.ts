@@ -88,6 +88,17 @@ async function record(
   { id, model, stream, reservation, moves }: Answered,
   { usage, node, upstream, source, failed, ttftMs, durationMs }: End,
 ): Promise<void> {
+  // First, because the next request may be on its way; and an answer that came in one write waits for all this.
+  await reservation.settle({
+    upstream,
+    promptTokens: usage.prompt_tokens,
+    cachedTokens: usage.cached_tokens ?? 0,
+    completionTokens: usage.completion_tokens,
+    failed,
+    ...moves,
+    ttftMs,
+    durationMs,
+  });
   log('usage', {
     request_id: call.requestId,
     trace_id: call.trace.traceId,
@@ -113,16 +124,6 @@ async function record(
     source,
     failed,
     moves,
-    ttftMs,
-    durationMs,
-  });
-  await reservation.settle({
-    upstream,
-    promptTokens: usage.prompt_tokens,
-    cachedTokens: usage.cached_tokens ?? 0,
-    completionTokens: usage.completion_tokens,
-    failed,
-    ...moves,
     ttftMs,
     durationMs,
   });

@@ -10,7 +10,7 @@ export interface Moves {
  * As far as it is known when the headers go out: of a stream that goes on elsewhere its `: migrated` comment tells,
  * and of everything the usage.
  */
-export function setMoveHeaders(headers: Headers, { retries, migrations }: Moves): void {
-  if (retries > 0) headers.set('x-huozi-retries', String(retries));
-  if (migrations > 0) headers.set('x-huozi-migrations', String(migrations));
+export function setMoveHeaders(headers: Record<string, string>, { retries, migrations }: Moves): void {
+  if (retries > 0) headers['x-huozi-retries'] = String(retries);
+  if (migrations > 0) headers['x-huozi-migrations'] = String(migrations);
 }

@@ -38,6 +38,12 @@ interface Snapshot {
 /** An isolate's memory. Plain values only: workerd lets no request wait for another one's promise. */
 let snapshot: Snapshot | undefined;
 
+/** Since when some request has been asking the nodes for all that wait; undefined when none is. */
+let askingSince: number | undefined;
+/** One that takes longer has been given up by its client: nodes and fleet answer sooner, or not at all. */
+const askingMs = 2_500;
+const lookAgainMs = 10;
+
 /** Every configured and announced node, with what is known of it. */
 export async function knownNodes(call: Call, maxAgeMs = staleMs): Promise<KnownNode[]> {
   const { env } = call;
@@ -47,9 +53,11 @@ export async function knownNodes(call: Call, maxAgeMs = staleMs): Promise<KnownN
   const age = current ? now - current.askedAt : Number.POSITIVE_INFINITY;
   const known = current?.nodes.some((node) => node.info) ?? false;
   if (!current || !known || age > maxAgeMs) {
-    const nodes = await ask(call, current?.nodes ?? []);
-    snapshot = { configuration, askedAt: Date.now(), nodes };
-    return nodes;
+    if (askingSince !== undefined && now - askingSince < askingMs) {
+      const told = await answerOfAnother(configuration, askingSince);
+      if (told) return told;
+    }
+    return askNow(call, configuration, current?.nodes ?? []);
   }
   if (age > freshMs) {
     current.askedAt = now;
@@ -83,6 +91,30 @@ export function adapterOf(info: NodeInfo, name: string): string | undefined {
 
 /** Names of models may have colons too; those of adapters have none. */
 export const parentOf = (name: string): string => name.slice(0, name.lastIndexOf(':'));
+
+async function askNow(call: Call, configuration: string, before: readonly KnownNode[]): Promise<KnownNode[]> {
+  const since = Date.now();
+  askingSince = since;
+  try {
+    const asking = ask(call, before);
+    // Others wait for it, so it goes on when this one's client leaves.
+    call.waitUntil(asking.catch(() => undefined));
+    const nodes = await asking;
+    snapshot = { configuration, askedAt: Date.now(), nodes };
+    return nodes;
+  } finally {
+    if (askingSince === since) askingSince = undefined;
+  }
+}
+
+/** What a thousand first requests of an isolate shall not ask at once. Undefined when nothing came of it. */
+async function answerOfAnother(configuration: string, since: number): Promise<KnownNode[] | undefined> {
+  while (askingSince === since && Date.now() - since < askingMs) {
+    await new Promise((resolve) => setTimeout(resolve, lookAgainMs));
+  }
+  const isNew = snapshot?.configuration === configuration && snapshot.askedAt >= since;
+  return isNew ? snapshot?.nodes : undefined;
+}
 
 /** The nodes that serve `model`. Throws an EdgeError when there is none. */
 export async function nodesServing(call: Call, model: string): Promise<KnownNode[]> {

@@ -9,6 +9,7 @@ import { ClientStream } from './client-stream.ts';
 import { errorEvent, type Problem } from './errors.ts';
 import { isPing } from './event-bytes.ts';
 import { type Exchange, problemOf } from './exchange.ts';
+import { framed } from './frame.ts';
 import type { Kept } from './kept.ts';
 import { passOn } from './lean.ts';
 import type { Leg } from './leg.ts';
@@ -34,7 +35,7 @@ export function relay(exchange: Exchange, first: Leg): Response {
   }
   const client = new ClientStream(ping, () => exchange.left.abort());
   exchange.call.waitUntil(pump(exchange, first, client));
-  return new Response(client.readable, { headers });
+  return new Response(client.readable, { headers: framed(exchange.call, headers) });
 }
 
 /** Settles when the answer is metered, or is to go on later. */

@@ -13,8 +13,13 @@ import type { KnownNode } from './nodes.ts';
 import { askedOf, choose, report, soonest } from './routing/choose.ts';
 import type { Asked } from './routing/policy.ts';
 
-/** A node accepts or refuses at once; queueing comes after its headers. One that does neither hangs. */
+/**
+ * A node accepts or refuses at once; queueing comes after its headers. One that does neither hangs. Counted in steps,
+ * because a thousand requests at once can hold this isolate up for as long, and then nobody has been listening: that
+ * counts as one step.
+ */
 const defaultAcceptSeconds = 4;
+const acceptSteps = 8;
 const defaultSilenceSeconds = 5;
 
 /** What the client calls its parts of the request. */
@@ -42,6 +47,8 @@ export class Route {
   readonly #ids: number[];
   readonly #acceptMs: number;
   readonly #silenceMs: number;
+  /** Of the first leg, written while the key's object is asked: for a long prompt that takes milliseconds. */
+  #body: string | undefined;
   #stranded = false;
   #legs = 0;
   #fruitless = 0;
@@ -80,6 +87,7 @@ export class Route {
     this.#asked = askedOf(`${request.tenant ?? ''}${request.adapter ?? ''}`, request.prompt);
     this.#acceptMs = 1_000 * (Number(call.env.ACCEPT_SECONDS) || defaultAcceptSeconds);
     this.#silenceMs = 1_000 * (Number(call.env.SILENCE_SECONDS) || defaultSilenceSeconds);
+    this.#body = this.#write();
   }
 
   /**
@@ -185,15 +193,8 @@ export class Route {
 
   async #open(tried: Set<string>): Promise<Leg> {
     const nodes = await this.#nodes();
-    const { deadline_ms } = this.#request;
-    const body = JSON.stringify({
-      ...this.#request,
-      prefix_keys: this.#asked.keys,
-      // Also where there is none yet: then what comes before the first token, role and echo, is not told again.
-      ...(this.#hasTold && { continue_ids: this.#ids }),
-      // One deadline for the whole answer.
-      ...(deadline_ms && { deadline_ms: Math.max(1, deadline_ms - (Date.now() - this.#call.startedAt)) }),
-    });
+    const body = this.#body ?? this.#write();
+    this.#body = undefined;
     let refusal: Problem = { kind: 'no_node_available', retryAfter: 5 };
     for (;;) {
       const node = choose(nodes, this.#asked, tried, Date.now());
@@ -219,6 +220,18 @@ export class Route {
     }
   }
 
+  #write(): string {
+    const { deadline_ms } = this.#request;
+    return JSON.stringify({
+      ...this.#request,
+      prefix_keys: this.#asked.keys,
+      // Also where there is none yet: then what comes before the first token, role and echo, is not told again.
+      ...(this.#hasTold && { continue_ids: this.#ids }),
+      // One deadline for the whole answer.
+      ...(deadline_ms && { deadline_ms: Math.max(1, deadline_ms - (Date.now() - this.#call.startedAt)) }),
+    });
+  }
+
   async #try(node: KnownNode, body: string): Promise<Leg | Problem> {
     const { id } = this.#request.events;
     const abort = new AbortController();
@@ -234,7 +247,12 @@ export class Route {
     };
     if (this.#left.aborted) throw new EdgeError(whyStopped(this.#left));
     this.#left.addEventListener('abort', leave);
-    const deadline = setTimeout(() => abort.abort(), this.#acceptMs);
+    let steps = 0;
+    const step = () => {
+      if (++steps === acceptSteps) abort.abort();
+      else deadline = setTimeout(step, this.#acceptMs / acceptSteps);
+    };
+    let deadline = setTimeout(step, this.#acceptMs / acceptSteps);
     try {
       const response = await generate(node, body, this.#call, abort.signal);
       if (!isEventStream(response)) {

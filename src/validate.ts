@@ -1,6 +1,7 @@
 /** A request body against its schema: the value, or a 400 that names the first field at fault. */
 import type * as z from 'zod/mini';
 import { EdgeError } from './errors.ts';
+import { knownGood } from './known-good.ts';
 
 /** Longest piece of the client's own words (a field's name, a role) that an error repeats. */
 const longestEcho = 64;
@@ -14,7 +15,10 @@ export function validate<S extends z.ZodMiniType>(
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
     throw new EdgeError({ kind: 'invalid_json', message: 'The request body must be a JSON object.' });
   }
-  const result = schema.safeParse(nulls === 'kept' ? body : withoutNulls(body), { error: describe });
+  const given = nulls === 'kept' ? body : withoutNulls(body);
+  const known = knownGood(schema, given);
+  if (known !== undefined) return known as z.output<S>;
+  const result = schema.safeParse(given, { error: describe });
   if (result.success) return result.data;
   const issue = result.error.issues[0]!;
   // An unknown field is reported at its parent.

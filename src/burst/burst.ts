@@ -86,7 +86,7 @@ export async function burst(
     abort.abort();
     return stream.usage('cancelled');
   };
-  call.responseHeaders.set('x-huozi-served-by', 'burst');
+  call.responseHeaders['x-huozi-served-by'] = 'burst';
   const leg = new Leg(
     { url: 'burst', token: '' },
     request.events.id,

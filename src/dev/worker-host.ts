@@ -51,6 +51,8 @@ export async function startWorker(options: WorkerHostOptions): Promise<WorkerHos
     bindings: { ...workerOptions.bindings, ...options.bindings },
     unsafeDirectSockets: [{ host: '127.0.0.1', port: options.port, entrypoint: 'direct' }],
     defaultPersistRoot: options.stateDirectory ?? temporary,
+    // Else every request to a node passes through one more worker, of miniflare's own, which nobody deploys.
+    stripCfConnectingIp: false,
     cf: false,
     handleRuntimeStdio: (stdout: Readable, stderr: Readable) => {
       for (const stream of [stdout, stderr]) {

@@ -33,7 +33,7 @@ async function reservationWhere(failures: number) {
   };
   const call = {
     env: { KEYS: { getByName: () => key } },
-    responseHeaders: new Headers(),
+    responseHeaders: {},
     timing: new ServerTiming(),
   } as unknown as Call;
   const reservation = await reserve(call, { id: 'a', model: 'huozi', tokens: 10 });

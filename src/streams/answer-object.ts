@@ -40,13 +40,13 @@ export class AnswerObject extends DurableObject<Env> {
 
   override async fetch(request: Request): Promise<Response> {
     const asked = JSON.parse(request.headers.get('x-asked')!) as Asked;
-    const headers = new Headers();
+    const headers: Record<string, string> = {};
     try {
       if (request.method === 'GET') return this.#follow(asked);
       return await this.#answer(asked, await request.arrayBuffer(), request.signal, headers);
     } catch (error) {
       const response = problemResponse(error as Error, asked);
-      for (const [name, value] of headers) response.headers.set(name, value);
+      for (const [name, value] of Object.entries(headers)) response.headers.set(name, value);
       return response;
     }
   }
@@ -74,13 +74,18 @@ export class AnswerObject extends DurableObject<Env> {
   }
 
   /** Begins the answer, or joins it. */
-  async #answer(asked: Asked, body: ArrayBuffer, client: AbortSignal, headers: Headers): Promise<Response> {
+  async #answer(
+    asked: Asked,
+    body: ArrayBuffer,
+    client: AbortSignal,
+    headers: Record<string, string>,
+  ): Promise<Response> {
     const known = this.#known();
     const call = this.#callOf(asked, headers);
     if (known) {
       if (known.hash !== asked.hash) throw new EdgeError({ kind: 'idempotency_key_reused' });
       await authorise(call, 'inference');
-      headers.set('idempotent-replayed', 'true');
+      headers['idempotent-replayed'] = 'true';
       this.#goOn(known);
     } else {
       this.#run = this.#begin(asked, call, body);
@@ -101,19 +106,22 @@ export class AnswerObject extends DurableObject<Env> {
     const known = this.#known();
     if (!known?.resumable) throw new EdgeError({ kind: 'stream_not_found', id: asked.id });
     this.#goOn(known);
-    return this.#tell(known, asked.after, new Headers(), this.#run?.answer);
+    return this.#tell(known, asked.after, {}, this.#run?.answer);
   }
 
-  #tell(stored: Stored, after = 0, headers: Headers, running?: RunningAnswer): Response {
+  #tell(stored: Stored, after = 0, headers: Record<string, string>, running?: RunningAnswer): Response {
     // What has no numbers is told from its beginning.
     const from = stored.resumable ? after : 0;
     const last = running?.log.last ?? this.#store.lastPiece?.last ?? 0;
     if (from > last) throw new EdgeError({ kind: 'event_not_found' });
     if (from > 0 && from === last && stored.status !== 'running') return new Response(null, { status: 204 });
-    headers.set('content-type', stored.contentType);
-    headers.set('cache-control', 'no-store, no-transform');
-    headers.set('x-accel-buffering', 'no');
-    return new Response(running?.follow(from) ?? this.#readStored(last, from), { headers });
+    const all = {
+      ...headers,
+      'content-type': stored.contentType,
+      'cache-control': 'no-store, no-transform',
+      'x-accel-buffering': 'no',
+    };
+    return new Response(running?.follow(from) ?? this.#readStored(last, from), { headers: all });
   }
 
   #readStored(last: number, after: number): ReadableStream<Uint8Array> {
@@ -177,7 +185,7 @@ export class AnswerObject extends DurableObject<Env> {
       this.ctx.waitUntil(answer.end());
       return;
     }
-    const call = this.#callOf({ ...stored.origin, keyHash: '' }, new Headers());
+    const call = this.#callOf({ ...stored.origin, keyHash: '' }, {});
     const work = goOn({ ...call, kept: answer, client: answer.stopped }, stored.production, { ids, endTold });
     this.ctx.waitUntil(
       work.catch(() => {
@@ -203,7 +211,7 @@ export class AnswerObject extends DurableObject<Env> {
 
   #callOf(
     { requestId, keyId, keyHash, trace, startedAt }: Stored['origin'] & { keyHash: string },
-    responseHeaders: Headers,
+    responseHeaders: Record<string, string>,
   ): Call {
     return {
       env: this.env,

@@ -39,7 +39,7 @@ function stream(to: Gateway, tokens: number, beatMs: number): Promise<Streamed> 
   });
 }
 
-/** Median of one request after the other, ms. */
+/** Median of one request after the other, as fast as they go, each with the whole of its answer in one write; ms. */
 export async function ttft(to: Gateway, requests: number): Promise<number> {
   const all: number[] = [];
   for (let at = -10; at < requests; at++) {
@@ -47,6 +47,32 @@ export async function ttft(to: Gateway, requests: number): Promise<number> {
     if (at >= 0) all.push(ttftMs);
   }
   return median(all);
+}
+
+/**
+ * What each adds to the time to the first token of `base`: medians of the differences, ms. They take turns, one
+ * request at a time, so that each difference is of the same moment of the machine; and what follows on the first token
+ * comes 20 ms later, so that it is the first token that is timed and not the bookkeeping at an answer's end.
+ */
+export async function addedTtft(
+  base: Gateway,
+  gateways: readonly Gateway[],
+  requests: number,
+): Promise<{ base: number; added: number[] }> {
+  const one = async (to: Gateway) => {
+    const { ttftMs } = await stream(to, 2, 20);
+    // What is settled after the last byte is nobody else's cost.
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    return ttftMs;
+  };
+  const direct: number[] = [];
+  const added = gateways.map((): number[] => []);
+  for (let turn = 0; turn < requests; turn++) {
+    const ttftMs = await one(base);
+    direct.push(ttftMs);
+    for (const [at, gateway] of gateways.entries()) added[at]!.push((await one(gateway)) - ttftMs);
+  }
+  return { base: median(direct), added: added.map(median) };
 }
 
 /** As fast as it goes, one stream: microseconds a token, of time. */
@@ -72,7 +98,7 @@ export async function onTheBeat(
   // What is settled after the last byte is a part of the answer's cost.
   await new Promise((resolve) => setTimeout(resolve, 300));
   const cpu = to.pid === undefined ? 0 : cpuSeconds(to.pid) - before;
-  const late = all.map(({ totalMs }) => totalMs - tokens * beatMs).toSorted((a, b) => a - b);
+  const late = all.map(({ totalMs }) => totalMs - (tokens - 1) * beatMs).toSorted((a, b) => a - b);
   return { cpuPerToken: (cpu * 1e6) / (streams * tokens), lateMs: late[Math.floor(late.length * 0.99)]! };
 }
 

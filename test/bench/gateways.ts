@@ -50,6 +50,7 @@ export async function rawBody(node: string): Promise<Gateway> {
       modules: [{ type: 'ESModule', path: 'index.mjs', contents: script }],
       compatibilityDate: '2026-04-26',
       unsafeDirectSockets: [{ host: '127.0.0.1', port: 0 }],
+      stripCfConnectingIp: false,
       cf: false,
     } as ConstructorParameters<typeof Miniflare>[0]);
     await started.ready;

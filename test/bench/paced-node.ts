@@ -1,6 +1,7 @@
 /**
- * A node for measuring what stands before it: it computes nothing and writes its tokens on the beat, one write each.
- * `seed` of a request is the beat in milliseconds (0: all at once, as fast as they go), `max_tokens` how many beats.
+ * A node for measuring what stands before it: it computes nothing and writes its tokens on the beat, one write each,
+ * the first of them at once.
+ * `seed` of a request is the beat in milliseconds (0: all at once, as fast as they go), `max_tokens` how many tokens.
  * It speaks the nodes' protocol and, for other people's gateways, OpenAI's chat API with the same events.
  * Run as a process of its own, so that the CPU it takes is not counted as anybody else's. Prints its URL.
  */
@@ -55,10 +56,11 @@ async function answer(request: IncomingMessage, response: ServerResponse, forNod
   const beatMs = seed ?? sampling.seed;
   response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' });
   response.flushHeaders();
-  const one = { response, beatMs, nextAt: performance.now() + beatMs, position: 0, tokens, forNode };
+  const one = { response, beatMs, nextAt: performance.now(), position: 0, tokens, forNode };
   response.on('close', () => running.delete(one));
   if (beatMs > 0) {
-    running.add(one);
+    if (tokens > 1) running.add(one);
+    beat(one);
     return;
   }
   while (one.position < tokens) beat(one);

@@ -25,7 +25,8 @@ export const engineHelp = `  --engine NAME          llama.cpp: in this node (def
                          llama-server, openai (any server with /v1/completions),
                          ollama, huggingface: one that --upstream names
   --upstream URL         engine that runs already, such as http://10.0.0.5:8000; --model
-                         is then only read for its vocabulary
+                         is then only read for its vocabulary. With vllm --context is the
+                         longest prompt and answer of one request
   --upstream-key-file F  file that holds the key it asks for
   --upstream-model NAME  what it calls its model (default: the first that it lists)
   --provider NAME, --bill-to NAME
@@ -61,7 +62,6 @@ export function parseEngine(
   const args = [
     ...parallel,
     ...(values['enable-expert-parallel'] ? ['--enable-expert-parallel'] : []),
-    ...(context === undefined || isUpstreamKind(engine) ? [] : ['--max-model-len', String(context)]),
     ...(adapters.length > 0
       ? ['--enable-lora', '--lora-modules', ...adapters.map(({ name, path }) => `${name}=${path}`)]
       : []),
@@ -123,6 +123,7 @@ export function parseEngine(
       ...{ modelPath, log },
       ...(slots !== undefined && { slots }),
       ...(maxQueue !== undefined && { maxQueue }),
+      ...(context !== undefined && { maxSequence: context }),
       ...(upstream
         ? { upstream }
         : { start: { args, ...(command && { command }), ...(logFile !== undefined && { logFile }) } }),

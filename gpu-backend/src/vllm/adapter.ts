@@ -32,6 +32,8 @@ export interface VllmAdapterOptions {
   log: Logger;
   /** Sequences that vLLM decodes at the same time, its `--max-num-seqs`. */
   slots: number;
+  /** Longest prompt + answer that this node lets through, tokens. */
+  maxSequence?: number;
   /** How often its metrics are read, milliseconds. @default 1_000 */
   pollMs?: number;
 }
@@ -61,7 +63,11 @@ export async function connectVllm(options: VllmAdapterOptions): Promise<VllmAdap
   const adapter = new VllmAdapter(options, {
     model: served.id,
     loras: loras.filter((name) => /^[\w.-]{1,64}$/.test(name)),
-    maxSequence: Math.min(served.max_model_len ?? Number.POSITIVE_INFINITY, options.model.trainedContext),
+    maxSequence: Math.min(
+      served.max_model_len ?? Number.POSITIVE_INFINITY,
+      options.maxSequence ?? Number.POSITIVE_INFINITY,
+      options.model.trainedContext,
+    ),
     hasPriority: await takesPriority(http, served.id, options.model),
     version,
   });

@@ -12,6 +12,8 @@ export interface VllmEngineOptions extends UpstreamEngineOptions {
   log: Logger;
   /** Sequences that it decodes at the same time. @default 256, vLLM's own */
   slots?: number;
+  /** Longest prompt + answer, tokens. @default what the model was trained for, or vLLM allows */
+  maxSequence?: number;
   /** One that runs. Absent: one is started. */
   upstream?: UpstreamOptions;
   /** How one is started. */
@@ -24,7 +26,7 @@ export interface VllmEngineOptions extends UpstreamEngineOptions {
  * @throws VllmStartError, ModelFileError, FileToolError, and what a vLLM that does not answer gives
  */
 export async function startVllmEngine(options: VllmEngineOptions): Promise<UpstreamEngine> {
-  const { modelPath, log, slots = 256, upstream, start, pollMs, maxQueue } = options;
+  const { modelPath, log, slots = 256, maxSequence, upstream, start, pollMs, maxQueue } = options;
   const model = await readKnownModel(modelPath);
   const host: VllmHost = upstream
     ? attachTo(upstream)
@@ -36,11 +38,16 @@ export async function startVllmEngine(options: VllmEngineOptions): Promise<Upstr
           ...['--max-num-seqs', String(slots), '--scheduling-policy', 'priority'],
           // Its files' sampling defaults would add to what requests say.
           ...['--generation-config', 'vllm', '--enable-prompt-tokens-details'],
+          ...(maxSequence === undefined ? [] : ['--max-model-len', String(maxSequence)]),
           ...(start?.args ?? []),
         ],
       });
   try {
-    const adapter = await connectVllm({ host, model, log, slots, ...(pollMs !== undefined && { pollMs }) });
+    const adapter = await connectVllm({
+      ...{ host, model, log, slots },
+      ...(maxSequence !== undefined && { maxSequence }),
+      ...(pollMs !== undefined && { pollMs }),
+    });
     return new UpstreamEngine(model, adapter, maxQueue === undefined ? {} : { maxQueue });
   } catch (error) {
     await host.close();

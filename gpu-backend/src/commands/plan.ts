@@ -9,10 +9,12 @@ import { planPlacement } from '../planner/plan.ts';
 import { planAsJson, planAsText } from '../planner/report.ts';
 import { type KvType, kvTypes, type Machine, type Workload } from '../planner/types.ts';
 import { type Command, UsageError, wholeNumber } from './command.ts';
+import { planForVllm, vllmPlanFlags, vllmPlanHelp } from './plan-vllm.ts';
 
 const doesNotFit = 3;
 
 const help = `Usage: huozi-gpu-backend plan MODEL --vram SIZE[,SIZE…] [options]
+       huozi-gpu-backend plan MODEL --engine vllm --gpus 8x80GB [options]
 
 Says where the layers, experts and KV cache of a model go on a machine, what
 each device holds, and how fast its memory lets it decode. Reads the header of
@@ -39,6 +41,7 @@ Without --gpu-layers and --cpu-experts the planner chooses: all on the GPUs if i
 fits; else the experts of as few layers as needed in RAM; else fewer layers on
 the GPUs. GB is 10^9 bytes, GiB 2^30.
 
+${vllmPlanHelp}
 The ceiling is one stream's: 1 / sum over devices of (bytes of active weights a
 token reads there / bandwidth); with the context full, plus the KV it reads.
 
@@ -54,12 +57,13 @@ export const plan: Command = {
       args,
       allowPositionals: true,
       options: {
+        ...vllmPlanFlags,
         vram: { type: 'string' },
         ram: { type: 'string' },
-        context: { type: 'string', default: '32768' },
-        slots: { type: 'string', default: '8' },
+        context: { type: 'string' },
+        slots: { type: 'string' },
         batch: { type: 'string', default: '512' },
-        'kv-type': { type: 'string', default: 'f16' },
+        'kv-type': { type: 'string' },
         'gpu-layers': { type: 'string' },
         'cpu-experts': { type: 'string' },
         'vram-bandwidth': { type: 'string', default: defaultBandwidths.vram },
@@ -69,6 +73,14 @@ export const plan: Command = {
     });
     const [uri, ...more] = positionals;
     if (!uri || more.length > 0) throw new UsageError('plan takes one model, a path or a URL');
+    if (values.engine === 'vllm') {
+      const { text, fits } = await planForVllm(uri, values);
+      process.stdout.write(text);
+      return fits ? 0 : doesNotFit;
+    }
+    if (values.engine !== 'llama.cpp') {
+      throw new UsageError(`--engine takes llama.cpp or vllm, not "${values.engine}"`);
+    }
     const machine: Machine = {
       vram: values.vram === undefined ? [] : values.vram.split(',').map((size) => bytes('vram', size)),
       vramBandwidth: bandwidth('vram-bandwidth', values['vram-bandwidth'], vramBandwidths),
@@ -76,10 +88,10 @@ export const plan: Command = {
       ...(values.ram !== undefined && { ram: bytes('ram', values.ram) }),
     };
     const workload: Workload = {
-      context: wholeNumber('context', values.context, 1, 2 ** 24),
-      slots: wholeNumber('slots', values.slots, 1, 256),
+      context: wholeNumber('context', values.context ?? '32768', 1, 2 ** 24),
+      slots: wholeNumber('slots', values.slots ?? '8', 1, 256),
       batch: wholeNumber('batch', values.batch, 1, 2 ** 20),
-      kvType: kvType(values['kv-type']),
+      kvType: kvType(values['kv-type'] ?? 'f16'),
     };
     const gpuLayers = layerCount('gpu-layers', values['gpu-layers']);
     const cpuExperts = layerCount('cpu-experts', values['cpu-experts']);

@@ -23,7 +23,7 @@ export interface Shape {
 }
 
 /** Huozi 3.5, for those who have no file of it yet. */
-export const huoziShape: Shape = {
+const huoziShape: Shape = {
   name: 'Huozi 3.5',
   layers: 32,
   hidden: 4096,

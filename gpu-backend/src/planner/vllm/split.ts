@@ -19,10 +19,10 @@ export const precisions = {
   /** Four bits, and a scale and a zero of every 128. */
   awq: { linear: (4 + 20 / 128) / 8, flags: ['--quantization', 'awq_marlin'] },
 } as const;
-export type Precision = keyof typeof precisions;
+type Precision = keyof typeof precisions;
 
 export const kvPrecisions = { auto: 2, fp8: 1 } as const;
-export type KvPrecision = keyof typeof kvPrecisions;
+type KvPrecision = keyof typeof kvPrecisions;
 
 export interface Cluster {
   nodes: number;

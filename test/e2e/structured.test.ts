@@ -177,15 +177,19 @@ describe('log-probabilities', () => {
   });
 });
 
-it('routed experts come along where they are asked for', async () => {
-  const answer = (await ask({ return_routed_experts: true, max_tokens: 4 })) as OpenAI.ChatCompletion & {
-    routed_experts: string;
-  };
-  const info = (await (
-    await fetch(`${stack.node.url}/v1/node`, { headers: { authorization: `Bearer ${stack.nodeToken}` } })
-  ).json()) as { experts: number; experts_used: number };
-  const experts = [...Buffer.from(answer.routed_experts, 'base64')];
-  const perToken = experts.length / answer.usage!.completion_tokens;
-  expect(perToken % info.experts_used).toBe(0);
-  expect(Math.max(...experts)).toBeLessThan(info.experts);
-});
+// vLLM reads them with Triton, which its build for CPUs lacks.
+it.skipIf(process.env.HUOZI_ENGINE === 'vllm')(
+  'routed experts come along where they are asked for',
+  async () => {
+    const answer = (await ask({ return_routed_experts: true, max_tokens: 4 })) as OpenAI.ChatCompletion & {
+      routed_experts: string;
+    };
+    const info = (await (
+      await fetch(`${stack.node.url}/v1/node`, { headers: { authorization: `Bearer ${stack.nodeToken}` } })
+    ).json()) as { experts: number; experts_used: number };
+    const experts = [...Buffer.from(answer.routed_experts, 'base64')];
+    const perToken = experts.length / answer.usage!.completion_tokens;
+    expect(perToken % info.experts_used).toBe(0);
+    expect(Math.max(...experts)).toBeLessThan(info.experts);
+  },
+);

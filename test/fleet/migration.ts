@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { startFleet, type TestFleet } from './fleet.ts';
 
-interface Told {
+export interface Told {
   text: string;
   finish: string | null;
   usage: { prompt_tokens: number; completion_tokens: number } | undefined;
@@ -30,7 +30,7 @@ export interface Outcome {
 
 const heldOut = fileURLToPath(new URL('../../gpu-backend/models/huozi-tiny/heldout.jsonl', import.meta.url));
 
-function prompts(count: number): string[] {
+export function prompts(count: number): string[] {
   const lines = readFileSync(heldOut, 'utf8').trim().split('\n');
   const step = Math.max(1, Math.floor(lines.length / count));
   return Array.from({ length: count }, (_, i) => lines[(i * step) % lines.length]!).map((line) => {
@@ -39,8 +39,8 @@ function prompts(count: number): string[] {
   });
 }
 
-async function ask(
-  fleet: TestFleet,
+export async function ask(
+  fleet: Pick<TestFleet, 'baseURL' | 'apiKey'>,
   content: string,
   fields: object,
   onFirstText: () => void,
@@ -84,7 +84,7 @@ async function ask(
   return told;
 }
 
-async function inParallel<T>(
+export async function inParallel<T>(
   items: readonly T[],
   width: number,
   work: (item: T, index: number) => Promise<void>,
@@ -97,6 +97,10 @@ async function inParallel<T>(
     }
   };
   await Promise.all(Array.from({ length: width }, worker));
+}
+
+export function isComplete(told: Told): boolean {
+  return told.error === undefined && told.done && told.finish !== null && told.usage !== undefined;
 }
 
 export interface Disturbance {
@@ -134,8 +138,6 @@ export async function migrate(
       disturbed[index] = await ask(fleet, question, fields, onFirstText);
     });
     await Promise.all(replaced);
-    const isComplete = (told: Told) =>
-      told.error === undefined && told.done && told.finish !== null && told.usage !== undefined;
     return {
       answers: count,
       complete: disturbed.filter(isComplete).length,

@@ -12,10 +12,10 @@ import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { pino } from 'pino';
 import { loadEngine } from '../../gpu-backend/src/engine/engine.ts';
 import { type Answer, ask, greedy, start, tinyModel } from '../../gpu-backend/src/engine/testing/generate.ts';
 import type { Engine } from '../../gpu-backend/src/engine/types.ts';
+import { createLog } from '../../gpu-backend/src/server/log.ts';
 import { startVllmEngine } from '../../gpu-backend/src/vllm/engine.ts';
 import { createKey } from '../../src/dev/dev-key.ts';
 import { type NodeProcess, startNode } from '../../src/dev/node-process.ts';
@@ -65,7 +65,7 @@ async function agree(): Promise<boolean> {
   const options = { slots: 8, contextTokens: 8192, batchTokens: 256, threads: 1, gpuLayers: 0 };
   const ours = await loadEngine({ modelPath: tinyModel, ...options });
   const theirs = await startVllmEngine({
-    ...{ modelPath: tinyModel, log: pino({ level: 'silent' }) },
+    ...{ modelPath: tinyModel, log: createLog('silent') },
     upstream: { url },
   });
   try {

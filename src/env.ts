@@ -22,6 +22,8 @@ export interface Env {
   ACCEPT_SECONDS?: string;
   /** So long an answer may say nothing, not even the ping of every 2 s, before it goes on elsewhere. 5 by default, twice that at most. */
   SILENCE_SECONDS?: string;
+  /** Which node a request goes to: `affinity`, by default, or `round-robin`, to compare it with. See routing/README.md. */
+  ROUTING?: string;
   /** Comma-separated origins whose pages may call the edge from a browser. None by default. */
   ALLOWED_ORIGINS?: string;
   /** So long an answer may take, from its request. 900 by default. */

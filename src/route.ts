@@ -197,7 +197,7 @@ export class Route {
     this.#body = undefined;
     let refusal: Problem = { kind: 'no_node_available', retryAfter: 5 };
     for (;;) {
-      const node = choose(nodes, this.#asked, tried, Date.now());
+      const node = choose(nodes, this.#asked, tried, Date.now(), this.#call.env.ROUTING);
       if (!node) throw new EdgeError(refusal);
       tried.add(node.url);
       if (this.#refused) this.#moves.retries++;

@@ -1,6 +1,7 @@
 /**
  * `POST /fleet/beat`: a node announces itself. It signs the body with the token that it shares with the edge: the
- * token does not travel, and nobody else can make the edge send prompts somewhere.
+ * token does not travel, and nobody else can make the edge send prompts somewhere. Who has it can: the URL may be any,
+ * and gets prompts and, with them, the token.
  */
 import type { Context } from 'hono';
 import * as z from 'zod/mini';

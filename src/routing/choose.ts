@@ -2,11 +2,14 @@
 import type { Segment } from 'huozi-gpu-backend/protocol';
 import type { KnownNode } from '../nodes.ts';
 import { type Breaker, type BreakerState, closed, failed, probing, stateOf, succeeded } from './breaker.ts';
-import { type Asked, affinity, type Candidate, expectedTtft } from './policy.ts';
+import { type Asked, affinity, type Candidate, expectedTtft, type Policy, roundRobin } from './policy.ts';
 import { prefixKeys } from './prefix-keys.ts';
 
 /** An isolate's memory, by the node's URL. Plain values. */
 const breakers = new Map<string, Breaker>();
+
+/** Turns are an isolate's own. */
+const policies: Record<string, Policy> = { 'round-robin': roundRobin() };
 
 /** For nodes that have not measured themselves yet. */
 const assumedPrefillRate = 1_000;
@@ -28,11 +31,15 @@ export function choose(
   asked: Asked,
   excluded: ReadonlySet<string>,
   now: number,
+  routing = 'affinity',
 ): KnownNode | undefined {
   const left = nodes.filter(({ url, info }) => !excluded.has(url) && !info?.draining);
   const state = ({ url }: KnownNode) => stateOf(breakers.get(url) ?? closed, now);
   const fit = left.filter((node) => node.up && node.info?.engine !== 'restarting' && state(node) !== 'open');
-  const chosen = fit.length > 0 ? preferred(fit, asked) : left[Math.floor(Math.random() * left.length)];
+  const chosen =
+    fit.length > 0
+      ? preferred(fit, asked, policies[routing] ?? affinity)
+      : left[Math.floor(Math.random() * left.length)];
   if (!chosen) return undefined;
   if (state(chosen) === 'half-open') breakers.set(chosen.url, probing(breakers.get(chosen.url)!, now));
   chosen.sent++;
@@ -69,14 +76,14 @@ export function breakerOf(
   };
 }
 
-function preferred(nodes: readonly KnownNode[], asked: Asked): KnownNode {
+function preferred(nodes: readonly KnownNode[], asked: Asked, policy: Policy): KnownNode {
   const candidates = nodes.map(candidate);
   const fleet = {
     nodes: candidates,
     meanLoad: candidates.reduce((sum, { load }) => sum + load, 0) / candidates.length,
     holders: (key: number) => nodes.flatMap((node, index) => (node.prefixes.has(key) ? [index] : [])),
   };
-  return nodes[affinity(asked, fleet, Math.random)]!;
+  return nodes[policy(asked, fleet, Math.random)]!;
 }
 
 function candidate({ hash, info, sent }: KnownNode): Candidate {

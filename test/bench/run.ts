@@ -1,16 +1,17 @@
 /**
- * `npm run bench [-- engine|prefix|joining|edge|gateways|streams]`: tokens/s and TTFT at 1, 4, 8 and 16 streams – the engine alone
+ * `npm run bench [-- engine|prefix|joining|edge|gateways|streams|affinity]`: tokens/s and TTFT at 1, 4, 8 and 16 streams – the engine alone
  * beside llama-server (when `LLAMA_SERVER` names one), and the edge beside its node; requests with a shared prefix; a
  * long prompt that joins running streams. Medians of interleaved runs, appended to results.jsonl.
  * `-- heavy` is decode, prefill and a shared prefix on 790 M parameters (moe.ts), only when asked for. Its weights are
  * random and its tokens have no text, whose gaps `joining` measures.
- * What `gateways` measures stands in gateway-bench.ts, and `streams` in streams.ts.
+ * What `gateways` measures stands in gateway-bench.ts, `streams` in streams.ts, `affinity` in affinity.ts.
  * `BENCH_MODEL` takes another GGUF than huozi-tiny, `BENCH_ROUNDS` another number of rounds than 5.
  */
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { loadEngine } from 'huozi-gpu-backend';
 import { startStack } from '../stack.ts';
+import { benchAffinity } from './affinity.ts';
 import { benchGateways } from './gateway-bench.ts';
 import { benchJoining } from './joining.ts';
 import { interleave, type Measured, measure, streamCounts } from './load.ts';
@@ -93,6 +94,7 @@ const benches: Record<string, () => Promise<void>> = {
   edge: benchEdge,
   gateways: benchGateways,
   streams: benchStreams,
+  affinity: () => benchAffinity(Math.min(rounds, 3)),
   heavy: benchHeavy,
 };
 const chosen = process.argv.slice(2);

@@ -43,7 +43,9 @@ export async function startFleet(
   const known = async (url: string) => {
     const response = await fetch(`${worker.url}/admin/nodes`, {
       headers: { authorization: `Bearer ${adminToken}` },
-    });
+    }).catch(() => undefined);
+    // A kept connection may have been closed as it was taken up again.
+    if (!response) return false;
     const { data } = (await response.json()) as { data: { url: string }[] };
     return data.some((node) => node.url === url);
   };

@@ -20,6 +20,8 @@ export interface Soak {
   kills: Record<string, number>;
   migrations: number;
   retries: number;
+  /** Nodes that had to be started twice, by what had gone wrong. */
+  trouble: Record<string, number>;
   /** Answers that were not the undisturbed run's, or whose counters are not what the client saw; in words. */
   wrong: string[];
   /** Errors that a client saw, by code. */
@@ -48,7 +50,11 @@ interface Settings {
 /** A node that hangs keeps its memory: so long it may. */
 const hangMs = 10_000;
 
-export async function soak({ minutes, nodes, width, killSeconds }: Settings): Promise<Soak> {
+/** @param onSample gets what is known so far, every few seconds */
+export async function soak(
+  { minutes, nodes, width, killSeconds }: Settings,
+  onSample?: (soFar: Soak) => void,
+): Promise<Soak> {
   const fleet = await startFleet(nodes, {
     nodeArgs: ['--slots', '8', '--log-level', 'error', '--drain-timeout', '5'],
   });
@@ -59,6 +65,7 @@ export async function soak({ minutes, nodes, width, killSeconds }: Settings): Pr
     answers: 0,
     done: {},
     kills: {},
+    trouble: {},
     migrations: 0,
     retries: 0,
     wrong: [],
@@ -93,6 +100,7 @@ export async function soak({ minutes, nodes, width, killSeconds }: Settings): Pr
             own: process.memoryUsage().rss / 2 ** 20,
           });
           lines.read();
+          onSample?.(outcome);
         },
         Math.min(5_000, minutes * 1_500),
       ),
@@ -106,7 +114,13 @@ export async function soak({ minutes, nodes, width, killSeconds }: Settings): Pr
         fleet.kill(victim, signal);
         count(outcome.kills, signal);
         if (signal === 'SIGSTOP') setTimeout(() => victim.process.kill('SIGKILL'), hangMs);
-        replaced.push(fleet.add());
+        // Asking whether the edge knows it may hit a connection that was just closed.
+        replaced.push(
+          fleet.add().catch((error: Error) => {
+            count(outcome.trouble, error.message);
+            return fleet.add();
+          }),
+        );
       }, killSeconds * 1_000),
     );
     const client = async () => {
@@ -268,11 +282,16 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
       kill: { type: 'string', default: '10' },
     },
   });
-  const outcome = await soak({
+  const settings = {
     minutes: Number(values.minutes),
     nodes: Number(values.nodes),
     width: Number(values.width),
     killSeconds: Number(values.kill),
+  };
+  const outcome = await soak(settings, ({ answers, kills, wrong, errors }) => {
+    process.stderr.write(
+      `${JSON.stringify({ at: new Date(), answers, kills, wrong: wrong.length, errors })}\n`,
+    );
   });
   process.stdout.write(`${JSON.stringify(outcome, null, 1)}\n`);
   process.exitCode = outcome.wrong.length > 0 ? 1 : 0;

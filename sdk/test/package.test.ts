@@ -93,7 +93,7 @@ test('publint and attw find nothing', async () => {
   const { exports } = JSON.parse(await readFile(join(root, 'sdk/package.json'), 'utf8'));
   const green = types.stdout.match(/│ "huozi[\w/-]*" *│ 🟢[^│]*│ 🟢/g);
   expect(green).toHaveLength(Object.keys(exports).length);
-});
+}, 120_000);
 
 test('the tarball works in an empty project', async () => {
   const server = await hostileServer(async ({ begin, response }) => {

@@ -19,10 +19,10 @@ const askGradio = `
 import sys
 from gradio_client import Client
 client = Client(sys.argv[1], verbose=False)
-job = client.submit("背诵《静夜思》", api_name="/chat")
+job = client.submit("背诵《静夜思》", api_name="/predict")
 print(job.result())
 print(len(job.outputs()))
-print(client.predict("再背一遍", api_name="/chat"))
+print(client.predict("再背一遍", api_name="/predict"))
 `;
 
 async function freePort(): Promise<number> {

@@ -16,6 +16,12 @@ import { ToldLog } from './told-log.ts';
 
 /** Between two writes of one answer. On Cloudflare a million of them cost a dollar. */
 const writeEveryMs = 50;
+/**
+ * Where a write takes long (a busy disk, which on one machine holds everybody up) the next one waits so many times as
+ * long, so that writing never becomes the main thing.
+ */
+const restPerWrite = 8;
+const longestRestMs = 1_000;
 /** So long an answer that cannot be resumed waits for somebody to follow it. */
 const graceMs = 10_000;
 /** So often it is looked whether an answer is still being made. */
@@ -42,6 +48,7 @@ export class RunningAnswer implements Kept {
   #pending: Uint8Array | undefined;
   #writing: Promise<void> | undefined;
   #writtenAt = 0;
+  #restMs = writeEveryMs;
   #storedLast: number;
   #timer: ReturnType<typeof setTimeout> | null = null;
   /** What comes now is its end, which is stored with the word that it is the end. */
@@ -186,7 +193,7 @@ export class RunningAnswer implements Kept {
     // Without a token a node would begin anew, and tell the beginning once more.
     const tooEarly = this.#stored.production !== undefined && this.#numbering.idCount === 0;
     if (this.#writing || this.#timer || this.#ending || tooEarly) return;
-    const wait = this.#writtenAt + writeEveryMs - Date.now();
+    const wait = this.#writtenAt + this.#restMs - Date.now();
     if (wait <= 0) this.#begin();
     else this.#timer = setTimeout(() => this.#begin(), wait);
   }
@@ -205,6 +212,8 @@ export class RunningAnswer implements Kept {
     this.#writtenAt = Date.now();
     this.#store.append(next.piece, next.ids);
     await this.#store.synced();
+    const took = Date.now() - this.#writtenAt;
+    this.#restMs = Math.min(longestRestMs, Math.max(writeEveryMs, restPerWrite * took));
     this.#tell(next.piece);
   }
 

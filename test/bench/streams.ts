@@ -1,9 +1,9 @@
 /**
  * `npm run bench -- streams`: what it costs that an answer outlives its connection (`resumable`), or that a retry may
- * join it (an idempotency key), beside the same edge without either. About three minutes.
+ * join it (an idempotency key), beside the same edge without either. About two minutes.
  */
 import { randomUUID } from 'node:crypto';
-import { onTheBeat, timePerToken, ttft } from './gateway-load.ts';
+import { onTheBeat, ttft } from './gateway-load.ts';
 import { edge, type Gateway, startPacedNode } from './gateways.ts';
 import { median } from './load.ts';
 import { record } from './results.ts';
@@ -18,11 +18,10 @@ export async function benchStreams(): Promise<void> {
     { ...plain, name: 'resumable', fields: { resumable: true } },
     { ...plain, name: 'idempotency key', fresh: () => ({ 'idempotency-key': randomUUID() }) },
   ];
-  const runs = ways.map(() => ({ ttft: [] as number[], perToken: [] as number[], cpu: [] as number[] }));
+  const runs = ways.map(() => ({ ttft: [] as number[], cpu: [] as number[] }));
   for (let round = 0; round < rounds; round++) {
     for (const [at, way] of ways.entries()) {
       runs[at]!.ttft.push(await ttft(way, 60));
-      runs[at]!.perToken.push(await timePerToken(way));
       const { cpuPerToken } = await onTheBeat(way, { streams: 20, perSecond: 20, seconds: 6 });
       runs[at]!.cpu.push(cpuPerToken);
     }
@@ -33,7 +32,6 @@ export async function benchStreams(): Promise<void> {
     const figure = (metric: string, what: keyof typeof run, unit: string) =>
       record({ ...line, metric, ours: median(run[what]), peer: median(without![what]), unit });
     figure('ttft p50', 'ttft', 'ms');
-    figure('time per token', 'perToken', 'µs');
     figure('CPU per token, 20/s', 'cpu', 'µs');
   }
   await plain.stop();

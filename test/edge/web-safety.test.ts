@@ -96,6 +96,28 @@ it('every response forbids sniffing, framing and keeping', async () => {
   }
 });
 
+it('the playground may load from its own origin alone, and make no markup of strings', async () => {
+  const page = await fetch(`${edge.url}/`);
+  expect(page.status).toBe(200);
+  expect(page.headers.get('content-type')).toMatch(/^text\/html/);
+  expect(page.headers.get('cache-control')).toBe('no-cache');
+  const policy = page.headers.get('content-security-policy')!;
+  expect(policy).toMatch(/^default-src 'none'; script-src 'self'; style-src 'self'; /);
+  expect(policy).toMatch(/require-trusted-types-for 'script'; trusted-types 'none'$/);
+  expect(policy).not.toMatch(/unsafe|https?:|data:|blob:|\*/);
+  const assets = [...(await page.text()).matchAll(/"(\/assets\/[^"]+)"/g)].map(([, path]) => path!);
+  const types = [/^image\/svg/, /^text\/css/, /^text\/javascript/];
+  expect(assets).toHaveLength(types.length);
+  for (const [at, path] of assets.entries()) {
+    const { status, headers } = await fetch(edge.url + path);
+    expect(status).toBe(200);
+    expect(headers.get('content-type')).toMatch(types[at]!);
+    expect(headers.get('cache-control')).toBe('public, max-age=31536000, immutable');
+    expect(headers.get('x-content-type-options')).toBe('nosniff');
+    expect(headers.get('content-security-policy')).toBe(policy);
+  }
+});
+
 it.each([
   '//evil.example/',
   '/%2f%2fevil.example',

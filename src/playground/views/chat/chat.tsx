@@ -25,6 +25,8 @@ effect(() => {
     models.value = undefined;
     return;
   }
+  // What was under way when the page was left; a tab of its own has no key until one is given.
+  for (const chat of chats.peek()) takeUp(chat);
   huozi.models.list().then(
     ({ data }) => {
       models.value = data.map(({ id }) => id);
@@ -41,8 +43,6 @@ const model = computed(() => {
   const offered = models.value ?? [];
   return (chosen && (offered.length === 0 || offered.includes(chosen)) ? chosen : offered[0]) ?? 'huozi';
 });
-
-for (const chat of chats.value) takeUp(chat);
 
 const areSettingsShown = signal(false);
 

@@ -82,7 +82,11 @@ function node(token: Token, depth: number): ComponentChildren {
       return <Link address={(token as Tokens.Link).href}>{within(token.tokens)}</Link>;
     case 'image':
       // Not loaded: an image's address tells its host who reads what, and when.
-      return <Link address={(token as Tokens.Image).href}>🖼 {(token as Tokens.Image).text}</Link>;
+      return (
+        <Link address={(token as Tokens.Image).href}>
+          <Icon name="image" /> {(token as Tokens.Image).text}
+        </Link>
+      );
     default:
       return token.raw;
   }

@@ -114,7 +114,9 @@ export async function ask(
     const rest = await fetch(url, {
       headers: { ...headers, 'last-event-id': String(last), 'x-request-id': `${requestId}-${cuts}` },
       signal: again.signal,
-    });
+    }).catch(() => undefined);
+    // A kept connection may have been closed as it was taken up again: whoever resumes tries once more.
+    if (!rest) continue;
     if (!rest.ok || rest.status === 204)
       throw new Error(`resuming after ${last} gave ${rest.status} ${await rest.text()}`);
     last = await read(rest, cuts < 4 ? cutAfter() : Number.POSITIVE_INFINITY, again, told, last);

@@ -290,7 +290,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   };
   const outcome = await soak(settings, ({ answers, kills, wrong, errors }) => {
     process.stderr.write(
-      `${JSON.stringify({ at: new Date(), answers, kills, wrong: wrong.length, errors })}\n`,
+      `${JSON.stringify({ at: new Date(), answers, kills, wrong: wrong.length, last: wrong.at(-1), errors })}\n`,
     );
   });
   process.stdout.write(`${JSON.stringify(outcome, null, 1)}\n`);

@@ -97,7 +97,8 @@ describe('an answer', () => {
       await running.accepted;
       if (reason === 'cancelled') running.cancel();
       expect(await running.answer).toMatchObject({ reason });
-      await aborted;
+      // A deadline may pass before the request has left: then there is nothing to close.
+      if (reason === 'cancelled') await aborted;
       expect(engine.stats).toMatchObject({ active: 0, queued: 0 });
     }
   });

@@ -50,12 +50,16 @@ describe('tokens', () => {
     });
   });
 
-  it('come at least as many as are asked for', async () => {
-    const whole = await ask({});
-    const min_tokens = whole.usage!.completion_tokens + 20;
-    const more = await ask({ min_tokens, max_tokens: min_tokens + 5 });
-    expect(more.usage!.completion_tokens).toBeGreaterThanOrEqual(min_tokens);
-  });
+  // llama-server has no such setting.
+  it.skipIf(process.env.HUOZI_ENGINE === 'llama-server')(
+    'come at least as many as are asked for',
+    async () => {
+      const whole = await ask({});
+      const min_tokens = whole.usage!.completion_tokens + 20;
+      const more = await ask({ min_tokens, max_tokens: min_tokens + 5 });
+      expect(more.usage!.completion_tokens).toBeGreaterThanOrEqual(min_tokens);
+    },
+  );
 });
 
 it('an answer goes on with the last message', async () => {

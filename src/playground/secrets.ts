@@ -51,4 +51,4 @@ takeSecretsFromAddress();
 addEventListener('hashchange', takeSecretsFromAddress);
 
 /** Whether the dialog is open that asks for the key; views open it when the edge refuses one. */
-export const isKeyAsked = signal(key.value.value === '');
+export const isKeyAsked = signal(key.value.value === '' && !location.hash.startsWith('#/operator'));

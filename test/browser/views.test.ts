@@ -169,6 +169,13 @@ describe('before a real node', () => {
       const report = await fetch(`${origin}/admin/usage?group_by=key`, { headers });
       return ((await report.json()) as { data: unknown[] }).data.length > 0;
     };
+    const asked = await fetch(`${stack.baseURL}/chat/completions`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${key}` },
+      body: JSON.stringify({ model: 'huozi', messages: [{ role: 'user', content: '你好' }], max_tokens: 4 }),
+    });
+    expect(asked.status).toBe(200);
+    await asked.text();
     // Keys report what was used by themselves, within some ten seconds.
     while (!(await used())) await new Promise((resolve) => setTimeout(resolve, 200));
     await visit(`${origin}/#/operator?key=${key}`, {}, async (page) => {
@@ -206,6 +213,8 @@ describe('before a real node', () => {
       { ...phone, colorScheme: 'dark' },
       async (page) => {
         await page.getByRole('button', { name: 'watcher' }).waitFor();
+        // An operator needs no client's key.
+        expect(await page.getByRole('dialog').count()).toBe(0);
         expect(await movesSideways(page)).toBe(false);
         await picture(page, 'operator-phone');
         expect(await seriousIssues(page)).toEqual([]);

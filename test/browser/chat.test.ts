@@ -9,6 +9,9 @@ import { type Stack, startStack } from '../stack.ts';
 import { launchChromium } from './chromium.ts';
 import { movesSideways, phone, picture, seriousIssues, type Visit, visit } from './visit.ts';
 
+/** The page draws after what it is told, not with it: what it shows is waited for. */
+const within = { timeout: 25_000 };
+
 // On a machine that does other things besides, a page takes its time.
 vi.setConfig({ testTimeout: 120_000 });
 
@@ -67,11 +70,13 @@ it('a link with a key is taken, an answer streams, and its figures are shown', a
     await page.getByRole('button', { name: '背诵《静夜思》' }).click();
     await page.locator('.facts').waitFor();
     expect(await answerText(page)).toMatch(/^床前明月光/);
-    expect(await page.locator('.facts').textContent()).toMatch(
-      /^huozi首字 [\d,]+ 毫秒[\d,.]+ 词元\/秒\d+ \+ \d+ 词元$/,
-    );
+    await expect
+      .poll(() => page.locator('.facts').textContent(), within)
+      .toMatch(/^huozi首字 [\d,]+ 毫秒[\d,.]+ 词元\/秒\d+ \+ \d+ 词元$/);
     // Told once, at its end, to those who hear the page.
-    expect(await page.locator('[role=status].hidden').textContent()).toMatch(/^回答完毕：床前明月光/);
+    await expect
+      .poll(() => page.locator('[role=status].hidden').textContent(), within)
+      .toMatch(/^回答完毕：床前明月光/);
     await picture(page, 'chat-light');
     expect(await seriousIssues(page)).toEqual([]);
 
@@ -109,12 +114,14 @@ it("an answer's markup and markers are text, and its links are harmless", async 
     expect(text).toContain(
       '<img src=x onerror="globalThis.owned = 1"><|endofutterance|><|beginofutterance|>系统',
     );
-    expect(await prose.locator('script, img, iframe, [onerror]').count()).toBe(0);
+    await expect.poll(() => prose.locator('script, img, iframe, [onerror]').count(), within).toBe(0);
     expect(
       await prose.locator('a').evaluateAll((links) => links.map((link) => link.getAttribute('href'))),
     ).toEqual(['https://safe.example/', 'https://image.example/i.png']);
-    expect(await prose.locator('a').first().getAttribute('rel')).toBe('noopener noreferrer nofollow');
-    expect(await prose.locator('strong').textContent()).toBe('bold');
+    await expect
+      .poll(() => prose.locator('a').first().getAttribute('rel'), within)
+      .toBe('noopener noreferrer nofollow');
+    await expect.poll(() => prose.locator('strong').textContent(), within).toBe('bold');
     expect(await page.evaluate('globalThis.owned')).toBeUndefined();
     expect(foreign).toEqual([]);
     // Not even the page's own script could turn it into markup.
@@ -139,9 +146,9 @@ it('code, tables and lists are drawn, and code is copied', async () => {
     await say(page, 'x');
     await settled(page);
     const prose = answers(page).locator('.prose');
-    expect(await prose.locator('ol li').allTextContents()).toEqual(['一', '二']);
-    expect(await prose.locator('td.right').textContent()).toBe('2');
-    expect(await prose.locator('blockquote').textContent()).toContain('引用');
+    await expect.poll(() => prose.locator('ol li').allTextContents(), within).toEqual(['一', '二']);
+    await expect.poll(() => prose.locator('td.right').textContent(), within).toBe('2');
+    await expect.poll(() => prose.locator('blockquote').textContent(), within).toContain('引用');
     await prose.locator('figure').getByRole('button', { name: '复制' }).click();
     await prose.locator('figure').getByRole('button', { name: '已复制' }).waitFor();
     expect(await page.evaluate(() => navigator.clipboard.readText())).toBe('const a = 1 < 2;');
@@ -220,19 +227,19 @@ describe('a conversation', () => {
       await settled(page);
       await page.getByRole('button', { name: 'Regenerate' }).click();
       await answers(page).locator('.versions').waitFor();
-      expect(await answers(page).locator('.versions').textContent()).toMatch(/^2 \/ 2/);
+      await expect.poll(() => answers(page).locator('.versions').textContent(), within).toMatch(/^2 \/ 2/);
       await page.locator('.user').getByRole('button', { name: 'Edit' }).click();
       await page.locator('.editing textarea').fill('背诵《静夜思》');
       await page.locator('.editing textarea').press('Enter');
       await answers(page).getByText('床前明月光').waitFor();
       await settled(page);
-      expect(await page.locator('.user .versions').textContent()).toMatch(/^2 \/ 2/);
+      await expect.poll(() => page.locator('.user .versions').textContent(), within).toMatch(/^2 \/ 2/);
       await page.locator('.user').getByRole('button', { name: 'Previous version' }).click();
-      expect(await page.locator('.bubble').textContent()).toBe('17加8等于几？');
-      expect(await answers(page).locator('.versions').textContent()).toMatch(/^2 \/ 2/);
+      await expect.poll(() => page.locator('.bubble').textContent(), within).toBe('17加8等于几？');
+      await expect.poll(() => answers(page).locator('.versions').textContent(), within).toMatch(/^2 \/ 2/);
       await picture(page, 'chat-branches');
       await page.reload();
-      expect(await page.locator('.bubble').textContent()).toBe('17加8等于几？');
+      await expect.poll(() => page.locator('.bubble').textContent(), within).toBe('17加8等于几？');
     });
   });
 
@@ -253,10 +260,10 @@ describe('a conversation', () => {
       expect(exported).toMatchObject({ title: 'Sums', turns: [{ role: 'user' }, { role: 'assistant' }] });
       expect(JSON.stringify(exported)).not.toContain(stack.apiKey);
       await item.getByRole('button', { name: /^Delete/ }).click();
-      expect(await page.locator('.chats li').count()).toBe(0);
+      await expect.poll(() => page.locator('.chats li').count(), within).toBe(0);
       await page.getByRole('button', { name: 'Undo' }).click();
       await item.getByText('Sums').waitFor();
-      expect(await page.locator('.bubble').textContent()).toBe('What is 17 plus 8?');
+      await expect.poll(() => page.locator('.bubble').textContent(), within).toBe('What is 17 plus 8?');
     });
   });
 
@@ -271,7 +278,7 @@ describe('a conversation', () => {
       await page.locator('input[name=seed]').fill('7');
       await page.locator('input[name=temperature]').fill('0');
       await page.locator('textarea[name=extra]').fill('[');
-      expect(await page.locator('dialog button[type=submit]').isDisabled()).toBe(true);
+      await expect.poll(() => page.locator('dialog button[type=submit]').isDisabled(), within).toBe(true);
       await page.locator('textarea[name=extra]').fill('');
       await picture(page, 'chat-settings');
       expect(await seriousIssues(page)).toEqual([]);
@@ -306,11 +313,11 @@ it('an input method composes without sending', async () => {
       windowsVirtualKeyCode: 229,
     });
     await devtools.send('Input.dispatchKeyEvent', { type: 'keyUp', ...enter });
-    expect(await page.locator('.turns').count()).toBe(0);
+    await expect.poll(() => page.locator('.turns').count(), within).toBe(0);
     await devtools.send('Input.insertText', { text: '你好' });
-    expect(await box(page).inputValue()).toBe('你好');
+    await expect.poll(() => box(page).inputValue(), within).toBe('你好');
     await box(page).press('Shift+Enter');
-    expect(await box(page).inputValue()).toBe('你好\n');
+    await expect.poll(() => box(page).inputValue(), within).toBe('你好\n');
     await box(page).press('Enter');
     await page.locator('.bubble').getByText('你好').waitFor();
     await settled(page);
@@ -326,14 +333,14 @@ it.each(['zh-CN', 'en'])(
       await box(page).fill('第一行');
       // A phone's keyboard has no other way to a new line.
       await box(page).press('Enter');
-      expect(await box(page).inputValue()).toBe('第一行\n');
+      await expect.poll(() => box(page).inputValue(), within).toBe('第一行\n');
       await page.locator('.composer button[type=submit]').tap();
       await page.locator('.facts').waitFor();
       expect(await movesSideways(page)).toBe(false);
       await picture(page, `chat-phone-${locale.slice(0, 2)}`);
       expect(await seriousIssues(page)).toEqual([]);
       const list = page.locator('.chats');
-      expect(await list.isVisible()).toBe(false);
+      await expect.poll(() => list.isVisible(), within).toBe(false);
       await page.getByRole('button', { name: /^(打开对话列表|Open conversations)$/ }).tap();
       await list.getByRole('button', { name: '第一行' }).first().waitFor();
       expect(await movesSideways(page)).toBe(false);
@@ -366,7 +373,7 @@ it('a key that is refused says so, and another one, pasted, goes on', async () =
     await dialog.getByRole('button', { name: 'Save' }).click();
     await problem.getByRole('button', { name: 'Retry' }).click();
     await settled(page);
-    expect(await page.locator('.failure').count()).toBe(0);
+    await expect.poll(() => page.locator('.failure').count(), within).toBe(0);
     expect(await answerText(page)).toMatch(/\p{Script=Han}/u);
     expect(await page.evaluate(() => localStorage.getItem('huozi.key'))).toBe(stack.apiKey);
     await page.getByRole('button', { name: 'Key', exact: true }).click();

@@ -9,6 +9,9 @@ import { type Stack, startStack } from '../stack.ts';
 import { launchChromium } from './chromium.ts';
 import { movesSideways, phone, picture, seriousIssues, type Visit, visit as visitWith } from './visit.ts';
 
+/** The page draws after what it is told, not with it: what it shows is waited for. */
+const within = { timeout: 25_000 };
+
 // A page, a node and workerd share two cores; what is waited for has its own limit, in visit.ts.
 vi.setConfig({ testTimeout: 90_000 });
 
@@ -51,35 +54,38 @@ describe('before a real node', () => {
       expect((await tokens.allTextContents()).join('')).toMatch(/^床前明月光/);
       // One tab stop; arrows move.
       await page.getByRole('listbox').focus();
-      expect(await tokens.nth(0).getAttribute('aria-selected')).toBe('true');
+      await expect.poll(() => tokens.nth(0).getAttribute('aria-selected'), within).toBe('true');
       await page.keyboard.press('ArrowRight');
+      await expect.poll(() => tokens.nth(1).getAttribute('aria-selected'), within).toBe('true');
       await page.keyboard.press('ArrowRight');
-      expect(await tokens.nth(2).getAttribute('aria-selected')).toBe('true');
+      await expect.poll(() => tokens.nth(2).getAttribute('aria-selected'), within).toBe('true');
       const active = await page.getByRole('listbox').getAttribute('aria-activedescendant');
-      expect(await page.locator(`[id="${active}"]`).textContent()).toBe(await tokens.nth(2).textContent());
+      await expect
+        .poll(() => page.locator(`[id="${active}"]`).textContent(), within)
+        .toBe(await tokens.nth(2).textContent());
 
       const told = await page.locator('.route li .hidden').allTextContents();
       expect(told).toHaveLength(4);
       for (const [layer, text] of told.entries()) {
         const [, first, other] = /^Layer \d: (\d), (\d)$/.exec(text)!;
         const cells = page.locator('.map .heat').locator('tbody tr').nth(layer).locator('td');
-        expect(await cells.nth(Number(first)).getAttribute('class')).toMatch(/ first$/);
-        expect(await cells.nth(Number(other)).getAttribute('class')).toMatch(/ other$/);
+        await expect.poll(() => cells.nth(Number(first)).getAttribute('class'), within).toMatch(/ first$/);
+        await expect.poll(() => cells.nth(Number(other)).getAttribute('class'), within).toMatch(/ other$/);
       }
-      expect(await page.locator('.map td.first').count()).toBe(4);
+      await expect.poll(() => page.locator('.map td.first').count(), within).toBe(4);
       await picture(page, 'experts-light');
       expect(await seriousIssues(page)).toEqual([]);
 
       // The mouse shows, a click chooses.
       await tokens.nth(6).hover();
       await page.getByText('Route of token 7,').waitFor();
-      expect(await tokens.nth(2).getAttribute('aria-selected')).toBe('true');
+      await expect.poll(() => tokens.nth(2).getAttribute('aria-selected'), within).toBe('true');
       await page.getByRole('heading', { level: 2 }).hover();
       await page.getByText('Route of token 3,').waitFor();
       await tokens.nth(6).click();
-      expect(await tokens.nth(6).getAttribute('aria-selected')).toBe('true');
+      await expect.poll(() => tokens.nth(6).getAttribute('aria-selected'), within).toBe('true');
       await page.keyboard.press('Home');
-      expect(await tokens.nth(0).getAttribute('aria-selected')).toBe('true');
+      await expect.poll(() => tokens.nth(0).getAttribute('aria-selected'), within).toBe('true');
     });
   });
 
@@ -87,14 +93,13 @@ describe('before a real node', () => {
     await visit(`${origin}/#/experts?key=${key}`, { colorScheme: 'dark' }, async (page) => {
       await askForPoem(page);
       const rows = page.locator('.map .heat').locator('tbody tr');
-      expect(await rows.count()).toBe(4);
+      await expect.poll(() => rows.count(), within).toBe(4);
       // Two experts a token: each row is 200 % of its tokens, but for rounding.
       const shares = await rows.nth(1).locator('td:not(.measure) span:first-child').allTextContents();
       expect(Math.abs(shares.reduce((sum, share) => sum + Number(share), 0) - 200)).toBeLessThanOrEqual(4);
-      expect(await rows.nth(1).locator('td.measure').allTextContents()).toEqual([
-        expect.stringMatching(/^[12]\.\d\d$/),
-        expect.stringMatching(/^\d\.\d\d×$/),
-      ]);
+      await expect
+        .poll(() => rows.nth(1).locator('td.measure').allTextContents(), within)
+        .toEqual([expect.stringMatching(/^[12]\.\d\d$/), expect.stringMatching(/^\d\.\d\d×$/)]);
       await page.getByRole('button', { name: 'layer 3' }).click();
       await page.getByText('Active together in layer 3').first().waitFor();
       // The same experts are on the diagonal. Read at once: the map goes on.
@@ -121,7 +126,7 @@ describe('before a real node', () => {
       await askForPoem(page);
       const token = page.getByRole('listbox').getByRole('option').nth(4);
       await token.tap();
-      expect(await token.getAttribute('aria-selected')).toBe('true');
+      await expect.poll(() => token.getAttribute('aria-selected'), within).toBe('true');
       await page.getByText('第 5 个 token').waitFor();
       expect(await movesSideways(page)).toBe(false);
       await picture(page, 'experts-phone');
@@ -139,15 +144,18 @@ describe('before a real node', () => {
       await page.getByRole('listbox').getByRole('option').nth(1).waitFor();
       await page.locator('.turns[aria-busy=false]').waitFor();
       await page.getByRole('listbox').getByRole('option').nth(1).click();
-      expect(await page.locator('.route li').count()).toBe(4);
+      await expect.poll(() => page.locator('.route li').count(), within).toBe(4);
       await picture(page, 'chat-routes');
       expect(await seriousIssues(page)).toEqual([]);
       await page.getByRole('link', { name: 'See it in the map' }).click();
       await page.locator('.map td.first').first().waitFor();
-      expect(await page.locator('.map td.first').count()).toBe(4);
-      expect(await page.getByRole('listbox').getByRole('option').nth(1).getAttribute('aria-selected')).toBe(
-        'true',
-      );
+      await expect.poll(() => page.locator('.map td.first').count(), within).toBe(4);
+      await expect
+        .poll(
+          () => page.getByRole('listbox').getByRole('option').nth(1).getAttribute('aria-selected'),
+          within,
+        )
+        .toBe('true');
     });
   });
 
@@ -155,11 +163,11 @@ describe('before a real node', () => {
     const { key: plain } = await createKey(origin, stack.adminToken, { name: 'plain' });
     await visit(`${origin}/#/experts?key=${plain}`, {}, async (page) => {
       await page.getByText('lacks the scope').waitFor();
-      expect(await page.locator('.map td').count()).toBe(0);
+      await expect.poll(() => page.locator('.map td').count(), within).toBe(0);
     });
     await visit(`${origin}/#/experts?key=${plain}&admin=${stack.adminToken}`, {}, async (page) => {
       await page.locator('.map td').first().waitFor();
-      expect(await page.getByText('lacks the scope').count()).toBe(0);
+      await expect.poll(() => page.getByText('lacks the scope').count(), within).toBe(0);
     });
   });
 
@@ -188,10 +196,10 @@ describe('before a real node', () => {
 
       const node = page.locator('.nodes tbody tr');
       await node.getByText('ready').waitFor();
-      expect(await node.count()).toBe(1);
-      expect(await node.textContent()).toContain(new URL(stack.node.url).host);
+      await expect.poll(() => node.count(), within).toBe(1);
+      await expect.poll(() => node.textContent(), within).toContain(new URL(stack.node.url).host);
       await page.getByRole('button', { name: 'watcher' }).waitFor();
-      expect(await page.locator('.chart').count()).toBe(5);
+      await expect.poll(() => page.locator('.chart').count(), within).toBe(5);
       // A rate is a difference of two looks.
       await page.waitForFunction(() => document.querySelector('.nodes td:nth-child(7)')?.textContent !== '–');
       const stored = await page.evaluate(() =>
@@ -214,7 +222,7 @@ describe('before a real node', () => {
       async (page) => {
         await page.getByRole('button', { name: 'watcher' }).waitFor();
         // An operator needs no client's key.
-        expect(await page.getByRole('dialog').count()).toBe(0);
+        await expect.poll(() => page.getByRole('dialog').count(), within).toBe(0);
         expect(await movesSideways(page)).toBe(false);
         await picture(page, 'operator-phone');
         expect(await seriousIssues(page)).toEqual([]);
@@ -257,12 +265,12 @@ describe('before nodes of 32 layers', () => {
     await visit(`${worker.url}/#/experts?key=${key}`, {}, async (page) => {
       await page.locator('.map td').first().waitFor();
       const rows = page.locator('.map .heat').locator('tbody tr');
-      expect(await rows.count()).toBe(32);
+      await expect.poll(() => rows.count(), within).toBe(32);
       await page.getByText('(silent)').waitFor();
-      expect(await rows.nth(0).locator('td').nth(7).getAttribute('class')).toBe('h0');
+      await expect.poll(() => rows.nth(0).locator('td').nth(7).getAttribute('class'), within).toBe('h0');
       nodes[0]!.experts = telemetry(32, 8, 100);
       await page.getByText('150 tokens counted').waitFor();
-      expect(await rows.nth(0).locator('td').nth(7).getAttribute('class')).toBe('h8');
+      await expect.poll(() => rows.nth(0).locator('td').nth(7).getAttribute('class'), within).toBe('h8');
       await picture(page, 'experts-32');
       expect(await seriousIssues(page)).toEqual([]);
     });
@@ -272,7 +280,7 @@ describe('before nodes of 32 layers', () => {
     await visit(`${worker.url}/#/operator?admin=${adminToken}`, {}, async (page) => {
       const rows = page.locator('.nodes tbody tr');
       await rows.nth(0).getByText('full').waitFor();
-      expect(await rows.nth(0).textContent()).toContain('900 tokens');
+      await expect.poll(() => rows.nth(0).textContent(), within).toContain('900 tokens');
       await rows.nth(1).getByText('draining').waitFor();
     });
   });

@@ -204,6 +204,8 @@ function changed(good: object, how: Step[]): object {
     if (way === 'replace') holder[there] = value;
     else if (way === 'remove') delete holder[there];
     else if (way === 'double') holder[there] = [holder[there], structuredClone(holder[there])];
+    // A list has no names in JSON, and its "length", should that be drawn, cannot be defined anew.
+    else if (Array.isArray(holder)) holder.push(value);
     else Object.defineProperty(holder, name, { value, enumerable: true, configurable: true, writable: true });
   }
   return body;

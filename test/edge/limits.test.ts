@@ -193,14 +193,14 @@ describe('what an answer held is free again', () => {
 });
 
 it('an answer that outlasts its lease keeps what it holds', async () => {
-  const short = await startEdge([node], [node.url], { bindings: { LEASE_SECONDS: '1' } });
+  const short = await startEdge([node], [node.url], { bindings: { LEASE_SECONDS: '3' } });
   try {
     const key = await short.newKey({ limits: { concurrent: 1 } });
     node.script = accept;
     const running = await key.post({ stream: true });
     const { response, request } = node.generations.at(-1)!;
     for (let at = 0; at < 5; at++) {
-      await new Promise((resolve) => setTimeout(resolve, 500));
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
       expect((await key.post()).status).toBe(429);
     }
     response.end(streamOf(request, '好'));

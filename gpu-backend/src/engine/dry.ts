@@ -17,10 +17,11 @@ export class Dry implements LogitChange {
   readonly #settings: Settings;
   readonly #pieces: TokenPieces;
   readonly #tokens: number[] = [];
-  /** For each token, how many tokens up to it are the same as the last ones of the sequence. */
-  readonly #matches: number[] = [];
+  /** Tokens since the last one that a breaker ends in: no repetition is longer. */
+  #unbroken = 0;
   /** The end of the text: a breaker may be spread over tokens. */
   #tail = '';
+  #matches = new Int32Array(0);
 
   constructor(settings: Settings, prompt: Int32Array, pieces: TokenPieces) {
     this.#settings = settings;
@@ -29,34 +30,47 @@ export class Dry implements LogitChange {
   }
 
   add(id: number): void {
-    const tokens = this.#tokens;
-    const matches = this.#matches;
-    const breaks = this.#breaks(id);
-    const first = this.#first();
-    for (let i = tokens.length - 1; i >= first; i--) {
-      matches[i] = !breaks && tokens[i] === id ? (i > first ? (matches[i - 1] as number) : 0) + 1 : 0;
-    }
-    tokens.push(id);
-    matches.push(0);
+    this.#tokens.push(id);
+    this.#unbroken = this.#breaks(id) ? 0 : this.#unbroken + 1;
   }
 
   apply(logits: Float32Array, offset: number): void {
     const { multiplier, base, allowed_length } = this.#settings;
-    const longest = new Map<number, number>();
-    for (let i = this.#first(); i < this.#tokens.length - 1; i++) {
-      const length = this.#matches[i] as number;
-      if (length < allowed_length) continue;
-      const next = this.#tokens[i + 1] as number;
-      if (length > (longest.get(next) ?? 0)) longest.set(next, length);
-    }
-    for (const [id, length] of longest) {
+    for (const [id, length] of this.#repetitions()) {
       logits[offset + id]! -= Math.min(multiplier * base ** (length - allowed_length), most);
     }
   }
 
-  #first(): number {
-    const { last_n } = this.#settings;
-    return last_n === 0 ? 0 : Math.max(0, this.#tokens.length - last_n);
+  /**
+   * The longest repetition that each token would go on, where it is long enough. The Z algorithm over the sequence read
+   * backwards: linear in its length, however much it repeats itself, and nothing is done for a token but at its draw.
+   */
+  #repetitions(): Map<number, number> {
+    const { allowed_length, last_n } = this.#settings;
+    const longest = new Map<number, number>();
+    if (this.#unbroken < allowed_length) return longest;
+    const tokens = this.#tokens;
+    const last = tokens.length - 1;
+    const size = last_n === 0 ? tokens.length : Math.min(last_n, tokens.length);
+    if (this.#matches.length < size) this.#matches = new Int32Array(2 * size);
+    const matches = this.#matches;
+    // Tokens from `back` on to before `end` are known to be those from the very end on.
+    let back = 0;
+    let end = 0;
+    for (let at = 1; at < size; at++) {
+      let length = at < end ? Math.min(end - at, matches[at - back] as number) : 0;
+      while (at + length < size && tokens[last - length] === tokens[last - at - length]) length++;
+      if (at + length > end) {
+        back = at;
+        end = at + length;
+      }
+      matches[at] = length;
+      if (length < allowed_length) continue;
+      const next = tokens[last - at + 1] as number;
+      const counted = Math.min(length, this.#unbroken);
+      if (counted > (longest.get(next) ?? 0)) longest.set(next, counted);
+    }
+    return longest;
   }
 
   /** Whether a breaker ends inside this token. */

@@ -22,10 +22,23 @@ export interface GrammarState {
   readonly accepts: boolean;
   /** Readings that wait for a character. */
   readonly open: readonly Stack[];
+  /** The same, to be found by the character, where they are many. */
+  readonly byCharacter: Waiting | undefined;
   /** Where characters lead that were asked for: undefined means nowhere. */
   readonly moves: Map<number, GrammarState | undefined>;
 }
 
+interface Waiting {
+  /** By each character that they wait for. */
+  readonly named: ReadonlyMap<number, readonly Stack[]>;
+  /** Those that wait for one of a range, or for any but some. */
+  readonly ranged: readonly Stack[];
+}
+
+/** So many readings are sooner looked at than looked up. */
+const few = 16;
+/** Of those that must all be looked at, for each of the thousands of characters that a vocabulary begins with. */
+const maxRanged = 2_000;
 /** Readings of one state, and steps to find them. Real grammars have a handful. */
 const maxOpen = 12_000;
 const maxVisited = 50_000;
@@ -49,9 +62,11 @@ export class Grammar {
   step(state: GrammarState, character: number): GrammarState | undefined {
     const known = state.moves.get(character);
     if (known || state.moves.has(character)) return known;
+    const { byCharacter, open } = state;
     const after: Stack[] = [];
-    for (const { node, next } of state.open) {
-      if (next && matches(node as Characters, character)) after.push(next);
+    for (const { next } of byCharacter?.named.get(character) ?? []) after.push(next as Stack);
+    for (const { node, next } of byCharacter?.ranged ?? open) {
+      if (matches(node as Characters, character)) after.push(next as Stack);
     }
     const move = after.length === 0 ? undefined : this.#state(after);
     if (++this.#moves > maxMoves) {
@@ -120,11 +135,32 @@ export class Grammar {
     const key = `${accepts ? '!' : ''}${open.map(({ id }) => id).join(' ')}`;
     let state = this.#states.get(key);
     if (!state) {
-      state = { accepts, open, moves: new Map() };
+      const byCharacter = open.length > few ? waitingFor(open) : undefined;
+      state = { accepts, open, byCharacter, moves: new Map() };
       this.#states.set(key, state);
     }
     return state;
   }
+}
+
+/** @throws GrammarTooAmbiguousError */
+function waitingFor(open: readonly Stack[]): Waiting {
+  const named = new Map<number, Stack[]>();
+  const ranged: Stack[] = [];
+  for (const stack of open) {
+    const { ranges, negated } = stack.node as Characters;
+    if (negated || ranges.some((from, i) => i % 2 === 0 && from !== ranges[i + 1])) {
+      ranged.push(stack);
+      continue;
+    }
+    for (const character of new Set(ranges)) {
+      const known = named.get(character);
+      if (known) known.push(stack);
+      else named.set(character, [stack]);
+    }
+  }
+  if (ranged.length > maxRanged) throw new GrammarTooAmbiguousError();
+  return { named, ranged };
 }
 
 function matches({ ranges, negated }: Characters, character: number): boolean {

@@ -2,20 +2,14 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { describe, expect, it } from 'vitest';
 import { Grammar } from './automaton.ts';
-import { InvalidGrammarError, InvalidSchemaError } from './errors.ts';
+import { InvalidSchemaError } from './errors.ts';
 import { jsonObjectGrammar, jsonSchemaGrammar } from './json-schema.ts';
+import { allows } from './testing/allows.ts';
 import { refusals, schemas } from './testing/schemas.ts';
 import { randomFrom, writeText } from './testing/write.ts';
 
 const ajv = new Ajv2020({ strict: false, allErrors: true });
 (addFormats as unknown as (to: Ajv2020) => void)(ajv);
-
-/** Whether a grammar allows exactly this. */
-function allows(grammar: Grammar, text: string): boolean {
-  let state: Grammar['start'] | undefined = grammar.start;
-  for (const character of text) state = state && grammar.step(state, character.codePointAt(0) as number);
-  return state?.accepts ?? false;
-}
 
 describe('a grammar made of a JSON schema', () => {
   it.each(Object.entries(schemas))('%s: writes only what is valid', (_, schema) => {
@@ -83,6 +77,25 @@ describe('a grammar made of a JSON schema', () => {
     expect(thrown).toMatchObject({ keyword, message: expect.stringContaining(keyword) });
   });
 
+  it('has properties and keywords by names that every object has', () => {
+    // As JSON, where `__proto__` is a name like any other.
+    const schema: unknown = JSON.parse(`{
+      "constructor": "Ferrari",
+      "allOf": [
+        { "properties": { "constructor": { "type": "integer" } }, "required": ["constructor"] },
+        {
+          "properties": { "toString": { "type": "boolean" }, "__proto__": { "type": "null" } },
+          "required": ["toString", "__proto__"]
+        }
+      ]
+    }`);
+    const grammar = new Grammar(jsonSchemaGrammar(schema));
+    expect(allows(grammar, '{"constructor":1,"toString":true,"__proto__":null}')).toBe(true);
+    expect(allows(grammar, '{"constructor":"1","toString":true,"__proto__":null}')).toBe(false);
+    expect(allows(grammar, '{"constructor":1,"toString":true,"__proto__":1}')).toBe(false);
+    expect(allows(new Grammar(jsonSchemaGrammar({ valueOf: 1, minimum: 3 })), '4')).toBe(true);
+  });
+
   it('a schema that begins with itself has no grammar', () => {
     const loops = [
       { $ref: '#' },
@@ -142,45 +155,5 @@ describe('any object', () => {
     }
     expect(allows(grammar, '{"a": [1, {"b": "c"}]}')).toBe(true);
     expect(allows(grammar, '[]')).toBe(false);
-  });
-});
-
-describe('GBNF', () => {
-  it.each([
-    ['root ::= "a" | "b" # comment\n', ['a', 'b'], ['', 'c', 'ab']],
-    ['root ::= x{2,3}\nx ::= [a-c] |\n  "z"', ['ab', 'zza'], ['a', 'abca', 'd']],
-    ['root ::= ("x" y)*\ny ::= [^x\\n]? # c\r\n', ['', 'xx', 'x你x'], ['x\n', 'y']],
-    ['root ::= "\\x41\\u4f60\\U0001F600\\"\\\\\\t" .', ['A你😀"\\\t!'], ['A你😀"\\\t']],
-    ['root ::= "a"{0} "b"{2} "c"{1,}', ['bbc', 'bbccc'], ['abbc', 'bb', 'bc']],
-    ['root ::= (("a"*)*)*', ['', 'aaa'], ['b']],
-  ])('%j', (gbnf, right, wrong) => {
-    const grammar = new Grammar(gbnf);
-    for (const text of right) expect(allows(grammar, text), text).toBe(true);
-    for (const text of wrong) expect(allows(grammar, text), text).toBe(false);
-  });
-
-  it.each([
-    ['', 'root'],
-    ['roots ::= "a"', 'root'],
-    ['root ::= missing', 'missing'],
-    ['root ::= "a', 'end'],
-    ['root ::= [a', 'end'],
-    ['root ::= ("a"', '")"'],
-    ['root ::= "a" )', 'new line'],
-    ['root ::= root "a"', 'begins with itself'],
-    ['root ::= a\na ::= b? root', 'missing|begins|defined'],
-    ['root ::= "a"{3,2}', 'more at least'],
-    ['root ::= "a"{999999999}', 'more than'],
-    ['root ::= "\\q"', 'escape'],
-    ['root ::= <[5]>', 'token'],
-    ['root = "a"', '::='],
-    ['root ::= "a"\nroot ::= "b"', 'twice'],
-    [`root ::= ${'('.repeat(30_000)}`, 'groups'],
-    [`root ::= "a"${'*'.repeat(30_000)}`, 'repetitions'],
-    ['root ::= *', 'new line'],
-    ['root ::= [z-a]', 'range'],
-  ])('%.40j is refused: %s', (gbnf, reason) => {
-    expect(() => new Grammar(gbnf)).toThrow(InvalidGrammarError);
-    expect(() => new Grammar(gbnf)).toThrow(new RegExp(reason.replace('")"', '"\\)"')));
   });
 });

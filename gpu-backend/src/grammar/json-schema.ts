@@ -124,7 +124,8 @@ class Converter {
   #types(schema: Schema, path: string): readonly Type[] {
     const { type } = schema;
     if (type === undefined) {
-      const meant = new Set(Object.keys(schema).flatMap((keyword) => typeOf[keyword] ?? []));
+      const speaking = Object.keys(schema).filter((keyword) => Object.hasOwn(typeOf, keyword));
+      const meant = new Set(speaking.map((keyword) => typeOf[keyword] as Type));
       return meant.size > 0 ? [...meant] : ['object', 'array', 'string', 'number', 'boolean', 'null'];
     }
     const list = (Array.isArray(type) ? type : [type]) as Type[];

@@ -45,7 +45,7 @@ export function afterOne(repeat: Repeat): Repeat {
 
 /** A rule that can come to itself without a character in between, which no reader from the left can follow. */
 export function leftRecursive(rules: readonly Rule[]): Rule | undefined {
-  const nullable = nullableRules(rules);
+  const nullable = nullableNodes(rules);
   const done = new Set<Rule>();
   const within = new Set<Rule>();
   // Not by recursion: rules can be chained by the thousand.
@@ -72,42 +72,56 @@ export function leftRecursive(rules: readonly Rule[]): Rule | undefined {
   return undefined;
 }
 
-function nullableRules(rules: readonly Rule[]): Set<Rule> {
-  const nullable = new Set<Rule>();
-  for (let size = -1; size !== nullable.size; ) {
-    size = nullable.size;
-    for (const rule of rules) if (rule.body && canBeEmpty(rule.body, nullable)) nullable.add(rule);
+/** Nodes that can be passed without a character. Each is looked at once, however rules hang together. */
+function nullableNodes(rules: readonly Rule[]): Set<Node> {
+  const nullable = new Set<Node>();
+  const wholes = new Map<Node, Node[]>();
+  const todo: Node[] = [...rules];
+  const seen = new Set(todo);
+  for (let node = todo.pop(); node; node = todo.pop()) {
+    if (node.kind === 'empty' || (node.kind === 'repeat' && node.least === 0)) nullable.add(node);
+    for (const part of partsOf(node)) {
+      const known = wholes.get(part);
+      if (known) known.push(node);
+      else wholes.set(part, [node]);
+      if (seen.has(part)) continue;
+      seen.add(part);
+      todo.push(part);
+    }
+  }
+  // Goes on over what is added meanwhile.
+  for (const node of nullable) {
+    for (const whole of wholes.get(node) ?? []) {
+      if (whole.kind !== 'sequence' || (nullable.has(whole.first) && nullable.has(whole.rest)))
+        nullable.add(whole);
+    }
   }
   return nullable;
 }
 
-function canBeEmpty(node: Node, nullable: ReadonlySet<Rule>): boolean {
-  for (let at = node; ; at = at.rest) {
-    switch (at.kind) {
-      case 'empty':
-        return true;
-      case 'characters':
-        return false;
-      case 'choice':
-        return at.options.some((option) => canBeEmpty(option, nullable));
-      case 'rule':
-        return nullable.has(at);
-      case 'repeat':
-        return at.least === 0 || canBeEmpty(at.body, nullable);
-      case 'sequence':
-        if (!canBeEmpty(at.first, nullable)) return false;
-    }
+function partsOf(node: Node): readonly Node[] {
+  switch (node.kind) {
+    case 'sequence':
+      return [node.first, node.rest];
+    case 'choice':
+      return node.options;
+    case 'rule':
+      return node.body ? [node.body] : [];
+    case 'repeat':
+      return [node.body];
+    default:
+      return [];
   }
 }
 
 /** Rules that may begin at the first character of `node`. */
-function* leftmost(node: Node, nullable: ReadonlySet<Rule>): Generator<Rule> {
+function* leftmost(node: Node, nullable: ReadonlySet<Node>): Generator<Rule> {
   for (let at = node; ; at = at.rest) {
     if (at.kind === 'rule') yield at;
     else if (at.kind === 'repeat') yield* leftmost(at.body, nullable);
     else if (at.kind === 'choice') for (const option of at.options) yield* leftmost(option, nullable);
     if (at.kind !== 'sequence') return;
     yield* leftmost(at.first, nullable);
-    if (!canBeEmpty(at.first, nullable)) return;
+    if (!nullable.has(at.first)) return;
   }
 }

@@ -48,7 +48,7 @@ export function mergeSchemas(
     const whole = target === true ? rest : mergeSchemas(rest, target as Schema, path, find, depth + 1);
     return mergeSchemas(other, whole, path, find, depth + 1);
   }
-  const merged: Schema = { ...a };
+  const merged = own(a);
   for (const [keyword, value] of Object.entries(b)) {
     const before = merged[keyword];
     if (before === undefined || silent.has(keyword) || JSON.stringify(before) === JSON.stringify(value)) {
@@ -69,7 +69,7 @@ function together(
   find: (reference: unknown) => unknown,
   depth: number,
 ): unknown {
-  const both = tighter[keyword];
+  const both = Object.hasOwn(tighter, keyword) && tighter[keyword];
   if (both && typeof a === 'number' && typeof b === 'number') return both(a, b);
   if (keyword === 'required' && Array.isArray(a) && Array.isArray(b)) return [...new Set([...a, ...b])];
   if (keyword === 'additionalProperties' && (a === false || b === false)) return false;
@@ -89,7 +89,7 @@ function together(
     return a.filter((value) => known.has(JSON.stringify(value)));
   }
   if (keyword === 'properties') {
-    const properties: Schema = { ...(a as Schema) };
+    const properties = own(a as Schema);
     for (const [name, schema] of Object.entries(b as Schema)) {
       const known = properties[name];
       properties[name] =
@@ -111,12 +111,17 @@ function closeOpenEnds(merged: Schema, a: Schema, b: Schema): void {
     [b, a],
   ] as const) {
     if (one.additionalProperties !== false || !isObject(merged.properties)) continue;
-    const own = isObject(one.properties) ? one.properties : {};
+    const its = isObject(one.properties) ? one.properties : {};
     const others = isObject(other.properties) ? other.properties : {};
-    const properties: Schema = { ...merged.properties };
-    for (const name of Object.keys(others)) if (!Object.hasOwn(own, name)) properties[name] = false;
+    const properties = own(merged.properties);
+    for (const name of Object.keys(others)) if (!Object.hasOwn(its, name)) properties[name] = false;
     merged.properties = properties;
   }
+}
+
+/** A copy that holds nothing else: a property may be called `constructor`, or `__proto__`. */
+function own(schema: Schema): Schema {
+  return Object.assign(Object.create(null) as Schema, schema);
 }
 
 function isSilent(schema: Schema): boolean {

@@ -1,6 +1,5 @@
 /** One run of the engine's process, from fork to exit. */
 import { type ChildProcess, type ForkOptions, fork } from 'node:child_process';
-import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 import { ModelFileError } from '../engine/model-errors.ts';
@@ -12,7 +11,7 @@ import { fromWire } from './wire-error.ts';
 const lastWordsBytes = 2048;
 
 export class EngineChild {
-  /** Settles when the process has ended: `SIGABRT`, `exit code 1`. */
+  /** Settles when the process has ended, or could not be started: `SIGABRT`, `exit code 1`. */
   readonly ended: Promise<string>;
   readonly #process: ChildProcess;
   #stderr = '';
@@ -24,13 +23,17 @@ export class EngineChild {
     this.#process.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#stderr = (this.#stderr + text).slice(-lastWordsBytes);
     });
-    // A message that no longer reaches it: its end is told by `exit`.
-    this.#process.on('error', () => undefined);
     const killWithUs = () => this.kill('the server ended');
     process.once('exit', killWithUs);
-    this.ended = once(this.#process, 'close').then(([code, signal]) => {
+    this.ended = new Promise<string>((resolve) => {
+      this.#process.once('close', (code, signal) => resolve(signal ?? `exit code ${code}`));
+      this.#process.on('error', ({ message }) => {
+        // Else it is a message that no longer reaches it: its end is told by `close`.
+        if (this.#process.pid === undefined) resolve(message);
+      });
+    }).then((how) => {
       process.off('exit', killWithUs);
-      return this.#reason ?? signal ?? `exit code ${code}`;
+      return this.#reason ?? how;
     });
   }
 

@@ -163,6 +163,24 @@ test.each(['SIGABRT', 'SIGSEGV'] as const)(
   },
 );
 
+test('a process that cannot be started is tried again, and takes no server with it', async () => {
+  const engine = await startProcess();
+  const { execPath } = process;
+  const errors = vi.spyOn(log, 'error');
+  try {
+    // As when the machine has no process left to give.
+    process.execPath = join(folder, 'no-node');
+    process.kill(engine.pid!, 'SIGKILL');
+    await vi.waitFor(() =>
+      expect(errors).toHaveBeenCalledWith(expect.anything(), 'the engine did not start again'),
+    );
+  } finally {
+    process.execPath = execPath;
+  }
+  await vi.waitFor(() => expect(engine.state).toBe('ready'), { timeout: 10_000 });
+  expect(engine.restarts).toBe(1);
+});
+
 test('a step that hangs ends the process, and a wait for a step that comes does not', async () => {
   const engine = await startProcess({ stepTimeoutMs: 1500 });
   const running = await startLong(engine);

@@ -121,8 +121,9 @@ export async function restorePrefixes(
   // The most recently used one last, so that it is the last to be evicted.
   for (const { file, tenant, tokens: count, bytes, sha256: expected } of index.prefixes.reverse()) {
     const path = join(directory, file);
+    // A file holds its tokens, too: more of them than fit it are not to be made room for.
     const isWhole = await stat(path)
-      .then(async ({ size }) => size === bytes && (await sha256(path)) === expected)
+      .then(async ({ size }) => size === bytes && 4 * count <= size && (await sha256(path)) === expected)
       .catch(() => false);
     if (!isWhole) {
       restored.ignored.push(`${file}: missing or damaged`);

@@ -175,6 +175,12 @@ describe('prefixes on disk', () => {
       ignored: [expect.stringMatching(/another model/)],
     });
 
+    await save();
+    const named = await readFile(index, 'utf8');
+    // More than an array can have.
+    await writeFile(index, named.replaceAll(/"tokens": \d+/g, '"tokens": 9007199254740991'));
+    expect(await restored()).toMatchObject({ prefixes: 0, ignored: [expect.stringMatching(/damaged$/)] });
+
     await writeFile(index, text.replaceAll(/"file": "[^"]*"/g, '"file": "../../../etc/passwd"'));
     expect(await restored()).toMatchObject({ prefixes: 0, ignored: ['index.json: not readable'] });
     await writeFile(index, '{');

@@ -1,4 +1,6 @@
 /** `vllm serve` as a child, with a program that stands for it. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -103,5 +105,29 @@ it('that does not start at all is one line with the reason and where to read mor
   const failing = VllmProcess.start({ ...options('failing'), model: 'm', args: [], log });
   await expect(failing).rejects.toThrow(/exit code 3: ValueError: no such weights\); see .*failing\.log/);
   const missing = { ...options('missing'), command: ['/no/such/vllm'] };
-  await expect(VllmProcess.start({ ...missing, model: 'm', args: [], log })).rejects.toThrow('ENOENT');
+  await expect(VllmProcess.start({ ...missing, model: 'm', args: [], log })).rejects.toThrow(
+    /exit code 127: .*\/no\/such\/vllm: not found/,
+  );
 });
+
+it('ends with a node that is killed, its workers too', async () => {
+  const cli = fileURLToPath(new URL('../cli.ts', import.meta.url));
+  const { command, logFile } = options('orphans');
+  const serve = ['serve', '--engine', 'vllm', '--engine-command', command.join(' '), '--engine-log', logFile];
+  const node = spawn(
+    process.execPath,
+    ['--conditions=huozi-source', '--import', 'tsx', cli, ...serve, '--port', '0'],
+    {
+      env: { ...process.env, FAKE_VLLM: 'workers', HUOZI_NODE_TOKEN: 'x' },
+      stdio: ['ignore', 'pipe', 'ignore'],
+    },
+  );
+  closers.push(async () => node.kill('SIGKILL'));
+  // Its `ready` line.
+  await once(node.stdout, 'data');
+  const [, ...pids] = /pids (\d+) (\d+)/.exec(readFileSync(logFile, 'utf8'))!;
+  const running = () => pids.filter((pid) => isAlive(Number(pid)));
+  expect(running()).toHaveLength(2);
+  node.kill('SIGKILL');
+  await until(() => running().length === 0);
+}, 120_000);

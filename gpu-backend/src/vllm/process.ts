@@ -35,6 +35,13 @@ class VllmStartError extends Error {
   override name = 'VllmStartError';
 }
 
+/**
+ * Starts vLLM with a guard beside it in its process group. The guard waits at a pipe of this process's: when that closes,
+ * even by SIGKILL, it ends the group. vLLM takes the shell's place, so signals, exit code and process id are its own.
+ * Node has no `PR_SET_PDEATHSIG`, and a guard started after vLLM would leave a moment in which nobody watches.
+ */
+const guarded = '(read -r _ <&3; kill -KILL 0) & exec "$@" 3<&-';
+
 /** Up for so long, and the next loss is a first one again. */
 const steadyMs = 300_000;
 const healthMs = 250;
@@ -111,13 +118,13 @@ export class VllmProcess implements VllmHost {
 
   async #start(): Promise<void> {
     const { command = ['vllm'], model, args } = this.#options;
-    const [program = 'vllm', ...before] = command;
     rmSync(this.#socket, { force: true });
     const log = openSync(this.logFile, 'a', 0o600);
     // A group of its own: a terminal's Ctrl-C is the node's to act on, which drains first.
-    const child = spawn(program, [...before, 'serve', model, ...args, '--uds', this.#socket], {
+    const vllm = [...command, 'serve', model, ...args, '--uds', this.#socket];
+    const child = spawn('/bin/sh', ['-c', guarded, 'sh', ...vllm], {
       detached: true,
-      stdio: ['ignore', log, log],
+      stdio: ['ignore', log, log, 'pipe'],
       env: { VLLM_NO_USAGE_STATS: '1', ...process.env },
     });
     closeSync(log);

@@ -1,5 +1,7 @@
 // Stands for the `vllm` program: `fake-vllm.mjs serve MODEL … --uds PATH`. Answers what the node asks at its start, and
-// one token a completion. FAKE_VLLM=fails ends it before it listens, with the words of an error.
+// one token a completion. FAKE_VLLM=fails ends it before it listens, with the words of an error; FAKE_VLLM=workers gives it
+// a child that ends with nothing but a signal, and both their process ids stand in its output.
+import { spawn } from 'node:child_process';
 import { appendFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 
@@ -8,6 +10,10 @@ if (process.env.FAKE_VLLM_ARGS) appendFileSync(process.env.FAKE_VLLM_ARGS, `${JS
 if (process.env.FAKE_VLLM === 'fails') {
   process.stderr.write('loading\nValueError: no such weights\nlast line\n');
   process.exit(3);
+}
+if (process.env.FAKE_VLLM === 'workers') {
+  const worker = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' });
+  process.stdout.write(`pids ${process.pid} ${worker.pid}\n`);
 }
 const answers = {
   '/health': '',

@@ -5,10 +5,13 @@
  */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import type { ToldToken } from '../peers/partings.ts';
 import { startFleet, type TestFleet } from './fleet.ts';
 
 export interface Told {
   text: string;
+  /** Of a request with `logprobs`. */
+  tokens: ToldToken[];
   finish: string | null;
   usage: { prompt_tokens: number; completion_tokens: number } | undefined;
   error: string | undefined;
@@ -28,7 +31,9 @@ export interface Outcome {
   differing: [string, string][];
 }
 
-const heldOut = fileURLToPath(new URL('../../gpu-backend/models/huozi-tiny/heldout.jsonl', import.meta.url));
+export const heldOut = fileURLToPath(
+  new URL('../../gpu-backend/models/huozi-tiny/heldout.jsonl', import.meta.url),
+);
 
 export function prompts(count: number): string[] {
   const lines = readFileSync(heldOut, 'utf8').trim().split('\n');
@@ -64,6 +69,7 @@ export async function ask(
   }
   const told: Told = {
     text: '',
+    tokens: [],
     finish: null,
     usage: undefined,
     error: response.ok ? undefined : body,
@@ -72,12 +78,17 @@ export async function ask(
   };
   for (const [, json] of body.matchAll(/^data: (\{.*)$/gm)) {
     const chunk = JSON.parse(json!) as {
-      choices?: { delta: { content?: string }; finish_reason: string | null }[];
+      choices?: {
+        delta: { content?: string };
+        logprobs?: { content: ToldToken[] | null } | null;
+        finish_reason: string | null;
+      }[];
       usage?: Told['usage'];
       error?: { code: string };
     };
     told.error ??= chunk.error?.code;
     told.text += chunk.choices?.[0]?.delta.content ?? '';
+    told.tokens.push(...(chunk.choices?.[0]?.logprobs?.content ?? []));
     told.finish = chunk.choices?.[0]?.finish_reason ?? told.finish;
     told.usage = chunk.usage ?? told.usage;
   }

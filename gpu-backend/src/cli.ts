@@ -8,6 +8,7 @@ const commands: Record<string, () => Promise<Command>> = {
   plan: async () => (await import('./commands/plan.ts')).plan,
   inspect: async () => (await import('./commands/inspect.ts')).inspect,
   convert: async () => (await import('./commands/convert.ts')).convert,
+  'convert-lora': async () => (await import('./commands/convert-lora.ts')).convertLora,
   merge: async () => (await import('./commands/merge.ts')).merge,
   pull: async () => (await import('./commands/pull.ts')).pull,
   quantize: async () => (await import('./commands/quantize.ts')).quantize,
@@ -16,7 +17,7 @@ const commands: Record<string, () => Promise<Command>> = {
 
 async function help(): Promise<string> {
   const lines = await Promise.all(
-    Object.entries(commands).map(async ([name, load]) => `  ${name.padEnd(12)}${(await load()).summary}`),
+    Object.entries(commands).map(async ([name, load]) => `  ${name.padEnd(14)}${(await load()).summary}`),
   );
   return `Usage: huozi-gpu-backend <command> [options]
 

@@ -13,6 +13,7 @@ import { startFakeHub } from '../files/testing/fake-hub.ts';
 import { readHeader } from '../gguf/header.ts';
 import { type Command, UsageError } from './command.ts';
 import { convert } from './convert.ts';
+import { convertLora } from './convert-lora.ts';
 import { merge } from './merge.ts';
 import { ollama } from './ollama.ts';
 import { pull } from './pull.ts';
@@ -50,6 +51,8 @@ describe('arguments', () => {
   it.each<[string, Command, string[]]>([
     ['convert without a file to write', convert, ['folder']],
     ['convert to a type it does not write', convert, ['folder', 'out.gguf', '--type', 'q4_0']],
+    ['convert-lora without a file to write', convertLora, ['folder', '--base', 'b.gguf']],
+    ['convert-lora without a base', convertLora, ['folder', 'out.gguf']],
     ['merge of one', merge, ['a', '--out', 'b']],
     ['merge to nowhere', merge, ['a', 'b']],
     ['merge with a weight too few', merge, ['a', 'b', '--out', 'c', '--weights', '1']],

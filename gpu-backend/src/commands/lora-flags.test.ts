@@ -10,11 +10,11 @@ it('names, files and scales', () => {
 });
 
 it.each<[string[], string[], RegExp]>([
-  [['law'], [], /--lora takes NAME=FILE, not "law"/],
-  [['=x'], [], /--lora takes NAME=FILE/],
+  [['law'], [], /--lora takes NAME=PATH, not "law"/],
+  [['=x'], [], /--lora takes NAME=PATH/],
   [['a:b=x'], [], /not "a:b"/],
   [['a=x', 'a=y'], [], /two adapters a/],
-  [['a=x'], ['b=1'], /no --lora b=FILE/],
+  [['a=x'], ['b=1'], /no --lora b=PATH/],
   [['a=x'], ['a=zero'], /a number other than 0, not "zero"/],
   [['a=x'], ['a=0'], /other than 0/],
 ])('%j %j', (files, scales, message) => {

@@ -1,14 +1,14 @@
 import type { AdapterFile } from '../engine/types.ts';
 import { UsageError } from './command.ts';
 
-/** `--lora NAME=FILE` and `--lora-scale NAME=N`; undefined when there is none. */
+/** `--lora NAME=PATH` and `--lora-scale NAME=N`; undefined when there is none. */
 export function parseAdapters(
   files: readonly string[] | undefined,
   scales: readonly string[] = [],
 ): AdapterFile[] | undefined {
   const adapters = new Map<string, AdapterFile>();
   for (const text of files ?? []) {
-    const [name, path] = pair('lora', text, 'FILE');
+    const [name, path] = pair('lora', text, 'PATH');
     if (!/^[\w.-]{1,64}$/.test(name)) {
       throw new UsageError(`--lora: a name has letters, digits, "_", "-" and "." only, not "${name}"`);
     }
@@ -18,7 +18,7 @@ export function parseAdapters(
   for (const text of scales) {
     const [name, value] = pair('lora-scale', text, 'N');
     const adapter = adapters.get(name);
-    if (!adapter) throw new UsageError(`--lora-scale: there is no --lora ${name}=FILE`);
+    if (!adapter) throw new UsageError(`--lora-scale: there is no --lora ${name}=PATH`);
     const scale = Number(value);
     if (!Number.isFinite(scale) || scale === 0) {
       throw new UsageError(`--lora-scale takes a number other than 0, not "${value}"`);

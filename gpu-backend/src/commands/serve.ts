@@ -28,7 +28,8 @@ HUOZI_NODE_TOKEN or from a file; never from the command line, which others can s
   --host ADDRESS         address to listen on (default ${nodeDefaults.host})
   --port N               port; 0 takes any free one (default ${defaultPort})
   --name NAME            served model name (default ${nodeDefaults.name})
-  --lora NAME=FILE       LoRA adapter (GGUF), served as MODEL:NAME; may be given several times
+  --lora NAME=PATH       LoRA adapter: a GGUF file, or the folder that PEFT saved, where a copy
+                         for llama.cpp is made; served as MODEL:NAME; may be given several times
   --lora-scale NAME=N    of what that adapter adds (default 1)
   --context N            KV cells shared by all sequences, tokens (default ${nodeDefaults.contextTokens})
   --slots N              sequences that decode at the same time (default ${nodeDefaults.slots})

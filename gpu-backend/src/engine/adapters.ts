@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import { type NativeAdapter, openAdapter } from '../native/adapters.ts';
 import type { NativeModel } from '../native/model.ts';
 import { AdapterError, UnknownAdapterError } from './errors.ts';
+import { loadableAdapter } from './peft-folder.ts';
 import type { AdapterFile } from './types.ts';
 
 /** Index 0 is the model alone. */
@@ -19,10 +20,13 @@ export class Adapters {
   }
 
   /** @throws AdapterError that says in one line which one does not load and why */
-  static async load(model: NativeModel, files: readonly AdapterFile[]): Promise<Adapters> {
+  static async load(model: NativeModel, modelPath: string, files: readonly AdapterFile[]): Promise<Adapters> {
     const native: NativeAdapter[] = [];
     const marks: string[] = [];
-    for (const { name, path, scale = 1 } of files) {
+    for (const { name, path: given, scale = 1 } of files) {
+      const path = await loadableAdapter(given, modelPath).catch((error: Error) => {
+        throw new AdapterError(`adapter ${name}: ${error.message}`);
+      });
       const found = await stat(path).catch(() => undefined);
       if (!found?.isFile()) throw new AdapterError(`adapter ${name}: there is no file ${path}`);
       const adapter = await openAdapter(model, path, scale);

@@ -50,10 +50,12 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
     return placement;
   });
   const vocabularySize = model.vocabulary.texts.length;
-  const adapters = await Adapters.load(model.native, options.adapters ?? []).catch((error) => {
-    model.native.free();
-    throw error;
-  });
+  const adapters = await Adapters.load(model.native, options.modelPath, options.adapters ?? []).catch(
+    (error) => {
+      model.native.free();
+      throw error;
+    },
+  );
   const stepExperts = new StepExperts(model.native.layers, model.expertsUsed, batchTokens);
   const context = await createContext(model.native, vocabularySize, {
     contextTokens,

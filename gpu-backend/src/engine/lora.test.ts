@@ -1,8 +1,10 @@
 /** Adapters on the real model: each request under its own, whatever else is in the batch. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { convertLora } from '../files/convert-lora.ts';
+import { randomMatrices, writePeftFolder } from '../files/testing/peft-folder.ts';
 import { craftAdapter, tinyTensors } from '../gguf/testing/crafted-adapter.ts';
 import { loadEngine } from './engine.ts';
 import { AdapterError, UnknownAdapterError } from './errors.ts';
@@ -88,6 +90,57 @@ describe('adapters', () => {
   it('that nobody loaded are refused', () => {
     const promptIds = ask(engine, '你好');
     expect(() => start(engine, { promptIds, adapter: 'three' })).toThrow(UnknownAdapterError);
+  });
+});
+
+describe("a folder of PEFT's", () => {
+  let peft: string;
+  const copy = () => join(peft, 'adapter_model.gguf');
+  const write = async (seed: number) => {
+    const random = randomMatrices(seed);
+    const modules = ['self_attn.o_proj', 'block_sparse_moe.experts.3.w2'];
+    const tensors = modules.flatMap((module) => {
+      const name = `model.layers.2.${module}`;
+      return [
+        [`${name}.lora_A.weight`, random(2, 256, 0.2)],
+        [`${name}.lora_B.weight`, random(256, 2, 20)],
+      ] as const;
+    });
+    await writePeftFolder(peft, {}, new Map(tensors));
+  };
+  const answer = async (path: string) => {
+    const own = await loadEngine({ ...options, adapters: [{ name: 'peft', path }] });
+    try {
+      const promptIds = ask(own, '背诵《静夜思》');
+      return (await start(own, { promptIds, adapter: 'peft' }).answer).text;
+    } finally {
+      await own.close();
+    }
+  };
+
+  it('that lacks its files is told in one line', async () => {
+    const failure = await answer(folder).catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(AdapterError);
+    expect((failure as Error).message).toMatch(/^adapter peft: .*adapter_config\.json: no such file/);
+  });
+
+  it('is converted once, and again when it changes', async () => {
+    peft = join(folder, 'peft');
+    await write(5);
+    const first = await answer(peft);
+    expect(first).not.toBe((await under('背诵《静夜思》')).text);
+    const file = join(folder, 'peft.gguf');
+    await convertLora({ folder: peft, base: tinyModel, out: file });
+    expect(await answer(file)).toBe(first);
+
+    const made = await stat(copy());
+    expect(await answer(peft)).toBe(first);
+    expect((await stat(copy())).ino).toBe(made.ino);
+
+    await write(6);
+    const later = new Date(made.mtimeMs + 1000);
+    await utimes(join(peft, 'adapter_model.safetensors'), later, later);
+    expect(await answer(peft)).not.toBe(first);
   });
 });
 

@@ -8,6 +8,16 @@ import { elementCount, type FloatType, type TensorPlace } from './safetensors.ts
 /** About so many bytes of float32 a chunk; three times this is all the memory that weights take. */
 const chunkBytes = 4 << 20;
 
+/**
+ * Where a row of a query or key matrix goes. Hugging Face rotates a head's first half against its second, llama.cpp
+ * neighbours: row i of the first half goes to 2i, row i of the second to 2i + 1.
+ */
+export function interleavedRow(row: number, headRows: number): number {
+  const inHead = row % headRows;
+  const half = headRows / 2;
+  return row - inHead + (inHead < half ? 2 * inHead : 2 * (inHead - half) + 1);
+}
+
 export class RowConverter {
   readonly #reader: TensorReader;
   readonly #type: TensorType;
@@ -56,17 +66,11 @@ export class RowConverter {
     this.#output = new Uint8Array(weights * 4);
   }
 
-  /**
-   * Hugging Face rotates a head's first half against its second, llama.cpp neighbours: row i of the first half
-   * goes to 2i, row i of the second to 2i + 1.
-   */
   #interleave(floats: Float32Array, columns: number, headRows: number): Float32Array {
     const target = this.#interleaved.subarray(0, floats.length);
-    const half = headRows / 2;
     const rows = floats.length / columns;
     for (let row = 0; row < rows; row++) {
-      const inHead = row % headRows;
-      const to = row - inHead + (inHead < half ? 2 * inHead : 2 * (inHead - half) + 1);
+      const to = interleavedRow(row, headRows);
       target.set(floats.subarray(row * columns, (row + 1) * columns), to * columns);
     }
     return target;

@@ -148,6 +148,7 @@ describe('convertLora adds what PEFT adds', () => {
     }
     const [a, b] = [random(2, vocabulary), random(hidden, 2)];
     tensors.set('model.embed_tokens.lora_embedding_A', a).set('model.embed_tokens.lora_embedding_B', b);
+    tensors.set('model.embed_tokens.base_layer.weight', random(vocabulary, hidden));
     const turned = product(b, a, alpha / Math.sqrt(2));
     deltas.set(
       'model.embed_tokens.weight',

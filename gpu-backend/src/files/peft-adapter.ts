@@ -89,6 +89,8 @@ function pattern(file: string, key: string): RegExp {
 function pairUp(file: string, places: readonly TensorPlace[]): AdaptedModule[] {
   const halves = new Map<string, { A?: TensorPlace; B?: TensorPlace }>();
   for (const place of places) {
+    // The model's own weights, which PEFT saves beside the matrices of an adapted embedding.
+    if (place.name.endsWith('.base_layer.weight')) continue;
     const [, name, half] = suffix.exec(place.name) ?? [];
     if (!name)
       throw new FileToolError(file, `tensor ${place.name} is of no LoRA: only matrices are converted`);

@@ -223,6 +223,28 @@ describe('a completions server', () => {
     });
   });
 
+  it('of transformers serve: a stream without [DONE], and fields that it only seems to have', async () => {
+    const strict = (body: Asked['body']) => typeof body.prompt !== 'string' || 'skip_special_tokens' in body;
+    const served = await double(({ path, body, response }) => {
+      if (path === '/v1/models') response.end('{"data":[{"id":"theirs"}]}');
+      else if (strict(body))
+        response.writeHead(422).end('{"detail":"Unexpected fields in the request: {\'top_k\'}"}');
+      else response.end(body.stream ? chunk('好') + chunk('', 'stop') : '{"choices":[{"text":"好"}]}');
+    });
+    const engine = await connect('openai', served.url);
+    expect(await generate(engine)).toMatchObject({ text: '好', end: { reason: 'stop' } });
+    for (const [field, value] of [
+      ['presence_penalty', 1],
+      ['frequency_penalty', 1],
+      ['logit_bias', { 9: 2 }],
+    ] as const) {
+      await expect(generate(engine, { sampling: { ...greedy, [field]: value } })).rejects.toMatchObject({
+        name: 'UnsupportedFieldError',
+        param: `sampling.${field}`,
+      });
+    }
+  });
+
   it('that goes past the end is stopped there', async () => {
     const { engine } = await start(chunk('好<|endof') + chunk('utterance|>坏') + chunk('坏', 'length'));
     expect(await generate(engine)).toMatchObject({ text: '好', end: { reason: 'stop' } });

@@ -3,7 +3,7 @@
  * is tried when the node starts: prompts as token ids or as text, and the fields that most of them have beyond OpenAI's.
  */
 import { z } from 'zod';
-import { UpstreamMalformedError, UpstreamStatusError } from './errors.ts';
+import { UpstreamMalformedError, UpstreamStatusError, UpstreamUnreachableError } from './errors.ts';
 import { UpstreamHttp, type UpstreamOptions } from './http.ts';
 import type { TextPiece, TextRequest, TextTransport } from './text-adapter.ts';
 import type { KnownModel } from './vocabulary.ts';
@@ -34,16 +34,20 @@ export async function connectOpenAi(
     const model = name ?? modelList.safeParse(await http.json('/v1/models')).data?.data[0]?.id;
     if (model === undefined) throw new UpstreamMalformedError(`${options.url} lists no model: name one`);
     let refusal: unknown;
+    let isTransformers = false;
     for (const prompt of [[known.tokens.bos], '好'] as const) {
       for (const isWide of [true, false]) {
         const probe = { ...bodyOf(model, isWide, { ...leastRequest, prompt }), stream: false };
         try {
           await http.json(route, probe, AbortSignal.timeout(600_000));
-          return new OpenAiTransport(http, model, isWide, typeof prompt !== 'string');
+          return new OpenAiTransport(http, model, {
+            ...{ isWide, takesIds: typeof prompt !== 'string', hasPenalties: !isTransformers },
+          });
         } catch (error) {
           if (!(error instanceof UpstreamStatusError) || error.status === 401 || error.status === 404)
             throw error;
           refusal = error;
+          isTransformers ||= error.message.includes(transformersRefusal);
         }
       }
     }
@@ -54,6 +58,12 @@ export async function connectOpenAi(
   }
 }
 
+/**
+ * How `transformers serve` refuses a field. It takes OpenAI's penalties and `logit_bias` and passes them over, or does
+ * something else with them.
+ */
+const transformersRefusal = 'Unexpected fields in the request';
+
 const leastRequest: Omit<TextRequest, 'prompt'> = {
   maxTokens: 1,
   sampling: {
@@ -63,6 +73,13 @@ const leastRequest: Omit<TextRequest, 'prompt'> = {
   stop: ['</s>'],
 };
 
+interface Abilities {
+  /** It knows fields beyond OpenAI's. */
+  isWide: boolean;
+  takesIds: boolean;
+  hasPenalties: boolean;
+}
+
 class OpenAiTransport implements TextTransport {
   readonly name: string;
   readonly takesIds: boolean;
@@ -71,11 +88,11 @@ class OpenAiTransport implements TextTransport {
   readonly #model: string;
   readonly #isWide: boolean;
 
-  constructor(http: UpstreamHttp, model: string, isWide: boolean, takesIds: boolean) {
+  constructor(http: UpstreamHttp, model: string, { isWide, takesIds, hasPenalties }: Abilities) {
     this.name = `the completions server at ${new URL(http.url).host}`;
     this.takesIds = takesIds;
     this.honours = new Set([
-      ...(['presence_penalty', 'frequency_penalty', 'logit_bias'] as const),
+      ...(hasPenalties ? (['presence_penalty', 'frequency_penalty', 'logit_bias'] as const) : []),
       ...(isWide ? (['top_k', 'min_p', 'repetition_penalty'] as const) : []),
     ]);
     this.#http = http;
@@ -93,7 +110,17 @@ class OpenAiTransport implements TextTransport {
     onOpen: () => void,
     onPiece: (piece: TextPiece) => void,
   ): Promise<void> {
-    await this.#http.events(route, body, signal, onOpen, (data) => onPiece(pieceOf(data)));
+    let isWhole = false;
+    try {
+      await this.#http.events(route, body, signal, onOpen, (data) => {
+        const piece = pieceOf(data);
+        isWhole ||= piece.finish !== undefined;
+        onPiece(piece);
+      });
+    } catch (error) {
+      // `transformers serve` ends its stream without a `[DONE]`.
+      if (!isWhole || !(error instanceof UpstreamUnreachableError)) throw error;
+    }
   }
 
   ask(): Promise<unknown> {

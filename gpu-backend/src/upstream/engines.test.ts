@@ -232,6 +232,8 @@ describe('a completions server', () => {
       else response.end(body.stream ? chunk('好') + chunk('', 'stop') : '{"choices":[{"text":"好"}]}');
     });
     const engine = await connect('openai', served.url);
+    // Of the large model: what its users send stops nothing here, and is no reason to refuse.
+    expect((await generate(engine, { stopIds: [57_001] })).end.reason).toBe('stop');
     expect(await generate(engine)).toMatchObject({ text: '好', end: { reason: 'stop' } });
     for (const [field, value] of [
       ['presence_penalty', 1],

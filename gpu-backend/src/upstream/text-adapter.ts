@@ -129,7 +129,7 @@ export class TextAdapter implements UpstreamAdapter {
 
   #check(request: UpstreamRequest): void {
     const { name, honours } = this.#transport;
-    const { tokens } = this.#model;
+    const { tokens, vocabulary } = this.#model;
     const { sampling, continueIds = [], minTokens = 0, stopIds } = request;
     if (request.returnExperts) throw new ExpertsUnavailableError();
     const lacks = (param: string) => new UnsupportedFieldError(param, name);
@@ -139,7 +139,8 @@ export class TextAdapter implements UpstreamAdapter {
     if (minTokens > 0) throw lacks('min_tokens');
     if (request.ignoreEos) throw lacks('ignore_eos');
     const known = [tokens.eos, tokens.begin, tokens.end];
-    if (stopIds.some((id) => !known.includes(id))) throw lacks('stop_token_ids');
+    // One that the model does not have, such as the large model's marker to the small one, never comes.
+    if (stopIds.some((id) => id < vocabulary && !known.includes(id))) throw lacks('stop_token_ids');
     for (const [field, value] of Object.entries(sampling) as [keyof Sampling, unknown][]) {
       if (value === undefined || always.includes(field) || honours.has(field)) continue;
       if (value !== off[field]) throw lacks(`sampling.${field}`);

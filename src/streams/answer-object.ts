@@ -51,12 +51,19 @@ export class AnswerObject extends DurableObject<Env> {
     }
   }
 
-  stop(): AnswerStatus | undefined {
+  /** Settles when it has ended: how, may have been decided before it was to stop. */
+  async stop(): Promise<AnswerStatus | undefined> {
     const known = this.#known();
     if (known?.status !== 'running') return known?.status;
     this.#goOn(known);
-    this.#run?.answer.stop({ kind: 'generation_cancelled' });
-    return 'cancelled';
+    const { answer, begun } = this.#run!;
+    answer.stop({ kind: 'generation_cancelled' });
+    await begun.then(
+      () => answer.over,
+      () => undefined,
+    );
+    // Interrupted, or never begun: either way it does not go on.
+    return known.status === 'running' ? 'cancelled' : known.status;
   }
 
   /** Goes on with what was lost, or forgets what is over. */
@@ -203,7 +210,7 @@ export class AnswerObject extends DurableObject<Env> {
       onOver: () => {
         this.#run = undefined;
         // Stopped just as it was interrupted.
-        if (stored.status === 'running' && answer.stopped.aborted) this.stop();
+        if (stored.status === 'running' && answer.stopped.aborted) void this.stop();
       },
     });
     return answer;

@@ -39,6 +39,8 @@ export class RunningAnswer implements Kept {
   readonly #numbering: Numbering;
   readonly #stopping = new AbortController();
   readonly #followers = new Set<Follower>();
+  /** Settles when it has ended, or is interrupted. */
+  readonly over: Promise<void>;
   readonly #onOver: () => void;
   #holds = 0;
   #grace: ReturnType<typeof setTimeout> | null = null;
@@ -76,7 +78,14 @@ export class RunningAnswer implements Kept {
     this.#numbering = options.numbering ?? new Numbering();
     this.#storedLast = this.#numbering.last;
     this.#begun = options.numbering !== undefined;
-    this.#onOver = options.onOver;
+    let over!: () => void;
+    this.over = new Promise((resolve) => {
+      over = resolve;
+    });
+    this.#onOver = () => {
+      over();
+      options.onOver();
+    };
     this.log = new ToldLog(this.#numbering.last, stored.resumable, (n) => store.after(n));
   }
 

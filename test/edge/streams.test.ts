@@ -154,6 +154,23 @@ describe('a resumable stream', () => {
     expect(await again.json()).toMatchObject({ status: 'cancelled' });
   });
 
+  it('that is stopped just as it ends is said to have ended as its readers are told', async () => {
+    for (let round = 0; round < 20; round++) {
+      const steps = inSteps('床前');
+      const response = await edge.post(resumable());
+      await steps.tell(2);
+      await readSome(await ask(nameOf(response)), 2);
+      // Some get there before the end, some after it, and some amid it.
+      const stopping = new Promise((resolve) => setTimeout(resolve, round % 5)).then(() =>
+        ask(nameOf(response), { method: 'DELETE' }),
+      );
+      await steps.finish();
+      const { status } = (await (await stopping).json()) as { status: string };
+      const text = await response.text();
+      expect(status).toBe(text.endsWith('data: [DONE]\n\n') ? 'completed' : 'cancelled');
+    }
+  });
+
   it('that was refused is refused like any other, and leaves nothing', async () => {
     node.script = refuse(503, {});
     const refused = await edge.post(resumable());

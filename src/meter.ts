@@ -51,14 +51,15 @@ export async function meterFailure(
   { route, problem, ...answer }: Answered & { route: Route; problem: Problem | undefined },
 ): Promise<void> {
   const endedAt = Date.now();
-  const usage = await route.cancelled;
+  const { cancelled } = route;
+  const usage = await cancelled?.usage;
   await record(call, answer, {
     usage: usage ?? {
       prompt_tokens: 0,
       completion_tokens: route.position,
-      reason: route.cancelled ? 'cancelled' : 'error',
+      reason: cancelled ? 'cancelled' : 'error',
     },
-    node: null,
+    node: cancelled && usage ? cancelled.node : null,
     upstream: 'node',
     source: usage ? 'node' : 'counted',
     failed: !problem || !isWanted(problem),

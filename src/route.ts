@@ -58,7 +58,7 @@ export class Route {
   #hasTold: boolean;
   /** Whether the node that was asked last did not take the request. */
   #refused = false;
-  #cancelled: Promise<NodeUsage | undefined> | undefined;
+  #cancelled: { node: string; usage: Promise<NodeUsage | undefined> } | undefined;
 
   /**
    * @param nodes those that serve the model, as they are known at that time
@@ -164,7 +164,7 @@ export class Route {
    * What the node used that was being asked when the client left: it may have begun without our hearing of it.
    * Undefined when no node was being asked.
    */
-  get cancelled(): Promise<NodeUsage | undefined> | undefined {
+  get cancelled(): { node: string; usage: Promise<NodeUsage | undefined> } | undefined {
     return this.#cancelled;
   }
 
@@ -240,8 +240,9 @@ export class Route {
       if (leg) {
         leg.cancel();
       } else {
-        this.#cancelled = cancel(node, id);
-        this.#call.waitUntil(this.#cancelled);
+        const usage = cancel(node, id);
+        this.#cancelled = { node: node.url, usage };
+        this.#call.waitUntil(usage);
       }
       abort.abort();
     };

@@ -8,6 +8,8 @@ export interface TestFleet {
   baseURL: string;
   apiKey: string;
   adminToken: string;
+  /** Shared by edge and nodes. */
+  nodeToken: string;
   /** Those that run. */
   nodes: NodeProcess[];
   /** JSON lines that the worker printed. */
@@ -61,6 +63,7 @@ export async function startFleet(
     baseURL: `${worker.url}/v1`,
     apiKey: key,
     adminToken,
+    nodeToken,
     nodes,
     edgeLog,
     worker,

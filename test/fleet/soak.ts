@@ -1,16 +1,19 @@
 /**
- * Many answers for a long time, while nodes are killed, hang and drain, and clients leave, cut their streams and resume
- * them. Run by the test for some seconds; by hand:
+ * Many answers for a long time, while nodes are killed, hang and drain, and clients leave, cut their streams, resume and
+ * stop them. Run by the test for some seconds; by hand:
  *
  *     npx tsx --conditions=huozi-source test/fleet/soak.ts --minutes 30
  *
- * Every answer is greedy and of a known prompt, so that each token can be compared with the undisturbed run's.
+ * Every answer is of a known prompt, greedy or from a seed, so that each token can be compared with the undisturbed
+ * run's. Exits with 1 unless every token, every count and the memory are as they should be.
  */
-import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import type { NodeProcess } from '../../src/dev/node-process.ts';
 import { startFleet, type TestFleet } from './fleet.ts';
-import { type Asked, ask, kinds, prompts, type Truth } from './soak-client.ts';
+import { type Asked, ask, faultOf, kinds, marginAt, nothing, questions, type Truth } from './soak-client.ts';
+import { type Counters, countedBy, Lines, none, usageOf } from './soak-counts.ts';
+import { type Growth, judgedMinutes, MemoryWatch, mostGrowth, residentMiB } from './soak-memory.ts';
 
 export interface Soak {
   minutes: number;
@@ -18,24 +21,17 @@ export interface Soak {
   /** By what the client did. */
   done: Record<string, number>;
   kills: Record<string, number>;
-  migrations: number;
-  retries: number;
-  /** Nodes that had to be started twice, by what had gone wrong. */
-  trouble: Record<string, number>;
-  /** Answers that were not the undisturbed run's, or whose counters are not what the client saw; in words. */
+  /** Of the answers: those whose client left before the edge had heard of them. */
+  unheard: number;
+  /** Requests sent again on a new connection, see soak-client.ts. */
+  reconnects: number;
+  /** Whatever should not have been, in words; how near it was to rounding, and what the edge said of it. */
   wrong: string[];
-  /** Errors that a client saw, by code. */
-  errors: Record<string, number>;
-  /** The key's own usage beside the sum of what was logged, answer by answer. */
-  usage: { counted: Counters; logged: Counters };
-  /** Least squares over the second half, MiB a minute; and how much there was in the end, MiB. */
-  memory: Record<string, { slope: number; last: number }>;
-}
-
-interface Counters {
-  requests: number;
-  prompt_tokens: number;
-  completion_tokens: number;
+  /** The key's usage: as its answers were logged, one by one; as its owner and the admin are told. */
+  usage: Record<'logged' | 'owner' | 'admin', Counters>;
+  /** Nodes that lived in the end: whether their own metrics had to be what the edge counted, or could be more. */
+  nodes: { exact: number; more: number };
+  memory: Record<string, Growth>;
 }
 
 interface Settings {
@@ -49,13 +45,18 @@ interface Settings {
 
 /** A node that hangs keeps its memory: so long it may. */
 const hangMs = 10_000;
+/** So long everything may take to be counted in the end: an expired lease, a report to the admin's directory. */
+const countingMs = 60_000;
 
 /** @param onSample gets what is known so far, every few seconds */
 export async function soak(
   { minutes, nodes, width, killSeconds }: Settings,
-  onSample?: (soFar: Soak) => void,
+  onSample?: (soFar: Soak, memory: Record<string, number>) => void,
 ): Promise<Soak> {
   const fleet = await startFleet(nodes, {
+    // Answers that can be resumed are kept so long. With the ten minutes that are usual the objects' number would grow
+    // for a third of the half hour.
+    bindings: { STREAM_RETENTION_SECONDS: '60' },
     nodeArgs: ['--slots', '8', '--log-level', 'error', '--drain-timeout', '5'],
   });
   // It lives from the beginning to the end: whose memory would show a leak.
@@ -65,212 +66,180 @@ export async function soak(
     answers: 0,
     done: {},
     kills: {},
-    trouble: {},
-    migrations: 0,
-    retries: 0,
+    unheard: 0,
+    reconnects: 0,
     wrong: [],
-    errors: {},
-    usage: { counted: none(), logged: none() },
+    usage: { logged: none(), owner: none(), admin: none() },
+    nodes: { exact: 0, more: 0 },
     memory: {},
   };
-  const count = (counts: Record<string, number>, name: string) => {
-    counts[name] = (counts[name] ?? 0) + 1;
-  };
-  let over = false;
-  const samples: { at: number; workerd: number; node: number; own: number }[] = [];
-  const timers: NodeJS.Timeout[] = [];
-  const replaced: Promise<unknown>[] = [];
+  const memory = new MemoryWatch({
+    workerd: () => residentMiB(process.pid, ({ name }) => name === 'workerd'),
+    'node: server': () => residentMiB(eldest.pid, ({ pid }) => pid === eldest.pid),
+    'node: engine': () => residentMiB(eldest.pid, ({ pid }) => pid !== eldest.pid),
+    soak: () => process.memoryUsage().rss / 2 ** 20,
+  });
   const lines = new Lines(fleet.edgeLog);
+  const disturbance = new Disturbance(fleet, { nodes, spared: eldest.pid, kills: outcome.kills });
+  const suspects: { told: Asked; truth: Truth }[] = [];
+  const timers: NodeJS.Timeout[] = [];
+  let over = false;
   try {
     const truths: Truth[] = [];
-    for (const prompt of prompts(40)) {
-      const told = await ask(fleet, 'stream', { prompt });
-      lines.settled.set(told.requestId, told);
-      truths.push({ prompt, text: told.text, usage: told.usage! });
+    for (const question of questions(40)) {
+      const told = await ask(fleet, 'stream', question);
+      const truth = { ...question, text: told.text, ids: told.ids, usage: told.usage! };
+      truths.push(truth);
+      lines.settle(told, truth);
       outcome.answers++;
     }
-    const endsAt = Date.now() + minutes * 60_000;
+    memory.sample();
+    const everyMs = Math.min(5_000, minutes * 1_500);
     timers.push(
-      setInterval(
-        () => {
-          samples.push({
-            at: Date.now(),
-            workerd: residentMiB(process.pid, 'workerd'),
-            node: residentMiB(eldest.pid),
-            own: process.memoryUsage().rss / 2 ** 20,
-          });
-          lines.read();
-          onSample?.(outcome);
-        },
-        Math.min(5_000, minutes * 1_500),
-      ),
       setInterval(() => {
-        const others = fleet.nodes.filter((node) => node !== eldest);
-        if (fleet.nodes.length < nodes || others.length < 2) return;
-        const signal = (['SIGKILL', 'SIGKILL', 'SIGSTOP', 'SIGTERM'] as const)[
-          Math.floor(Math.random() * 4)
-        ]!;
-        const victim = others[Math.floor(Math.random() * others.length)]!;
-        fleet.kill(victim, signal);
-        count(outcome.kills, signal);
-        if (signal === 'SIGSTOP') setTimeout(() => victim.process.kill('SIGKILL'), hangMs);
-        // Asking whether the edge knows it may hit a connection that was just closed.
-        replaced.push(
-          fleet.add().catch((error: Error) => {
-            count(outcome.trouble, error.message);
-            return fleet.add();
-          }),
-        );
-      }, killSeconds * 1_000),
+        lines.read();
+        onSample?.(outcome, memory.sample());
+      }, everyMs),
+      setInterval(() => disturbance.strike(), killSeconds * 1_000),
     );
+    const endsAt = Date.now() + minutes * 60_000;
     const client = async () => {
       while (Date.now() < endsAt && !over) {
-        const truth = truths[Math.floor(Math.random() * truths.length)]!;
-        const kind = kinds[Math.floor(Math.random() * kinds.length)]!;
-        const told = await ask(fleet, kind, truth).catch((error: Error) => {
-          outcome.wrong.push(
-            `${kind}: ${error.message} ${(error.cause as Error | undefined)?.message ?? ''}`,
-          );
-          return undefined;
-        });
+        const truth = pick(truths);
+        const kind = pick(kinds);
+        const told = nothing(kind);
         outcome.answers++;
-        count(outcome.done, kind);
-        if (!told) continue;
-        lines.settled.set(told.requestId, told);
-        if (told.error) count(outcome.errors, told.error);
+        outcome.done[kind] = (outcome.done[kind] ?? 0) + 1;
+        await ask(fleet, kind, truth, told).catch((error) => told.faults.push(describe(error)));
+        lines.settle(told, truth);
+        outcome.reconnects += told.reconnects;
         const fault = faultOf(told, truth);
-        if (fault) outcome.wrong.push(`${kind} ${told.requestId}: ${fault}`);
+        if (!fault) continue;
+        outcome.wrong.push(`${kind} ${told.requestId}: ${fault}`);
+        suspects.push({ told, truth });
       }
     };
     await Promise.all(Array.from({ length: width }, client));
+    memory.sample();
     for (const timer of timers) clearInterval(timer);
-    await Promise.all(replaced);
-    // What a client has left is counted when its node has said so.
-    outcome.usage.counted = await settledUsage(fleet, outcome.answers);
-    lines.read();
-    outcome.wrong.push(...lines.wrong, ...lines.missing());
-    outcome.usage.logged = lines.sum;
-    outcome.migrations = lines.migrations;
-    outcome.retries = lines.retries;
-    for (const what of ['workerd', 'node', 'own'] as const) {
-      const half = samples.slice(samples.length >> 1);
-      const points = half.map(({ at, [what]: mib }): [number, number] => [at / 60_000, mib]);
-      outcome.memory[what] = { slope: slopeOf(points), last: Math.round(half.at(-1)?.[what] ?? 0) };
+    await disturbance.over();
+    await count(fleet, lines, outcome);
+    // Last, because these questions are counted, too.
+    for (const { told, truth } of suspects) {
+      const margin = await marginAt(fleet, told, truth).catch(describe);
+      outcome.wrong.push(
+        `${JSON.stringify(told)} left the truth at a margin of ${margin} nats: ${lines.story(told.requestId)}`,
+      );
+    }
+    outcome.memory = memory.growth;
+    if (minutes >= judgedMinutes) {
+      for (const [name, { growth }] of Object.entries(outcome.memory))
+        if (growth > mostGrowth) outcome.wrong.push(`${name} grows by ${growth} MiB a minute`);
     }
     return outcome;
   } finally {
     over = true;
     for (const timer of timers) clearInterval(timer);
-    await Promise.allSettled(replaced);
+    await disturbance.over().catch(() => undefined);
     await fleet.stop();
   }
 }
 
-/** What is wrong with what a client was told; undefined: nothing. */
-function faultOf(told: Asked, { text, usage }: Truth): string | undefined {
-  if (told.left) return text.startsWith(told.text) ? undefined : `not a beginning: ${told.text}`;
-  if (told.error) return `error ${told.error}`;
-  if (told.text !== text) return `${told.text} instead of ${text}`;
-  if (!told.done) return 'no end';
-  if (
-    told.usage?.completion_tokens !== usage.completion_tokens ||
-    told.usage.prompt_tokens !== usage.prompt_tokens
-  )
-    return `usage ${JSON.stringify(told.usage)} instead of ${JSON.stringify(usage)}`;
-  return undefined;
-}
+/** Takes nodes down, one at a time, and puts others in their place. */
+class Disturbance {
+  readonly #fleet: TestFleet;
+  readonly #options: { nodes: number; spared: number; kills: Record<string, number> };
+  readonly #replaced: Promise<void>[] = [];
+  #striking = false;
 
-/** The edge's usage lines, each compared with what its client saw, then forgotten. */
-class Lines {
-  /** By request id: what a client saw whose line has not been read yet. */
-  readonly settled = new Map<string, Asked>();
-  readonly wrong: string[] = [];
-  readonly sum = none();
-  migrations = 0;
-  retries = 0;
-  readonly #log: string[];
-  /** Lines that came before their client was done. */
-  #early: string[] = [];
-
-  constructor(log: string[]) {
-    this.#log = log;
+  constructor(fleet: TestFleet, options: { nodes: number; spared: number; kills: Record<string, number> }) {
+    this.#fleet = fleet;
+    this.#options = options;
   }
 
-  read(): void {
-    const lines = [...this.#early, ...this.#log.splice(0)];
-    this.#early = [];
-    for (const line of lines) {
-      if (!line.includes('"event":"usage"')) continue;
-      const { request_id, prompt_tokens, completion_tokens, migrations, retries } = JSON.parse(line);
-      const told = this.settled.get(request_id);
-      if (!told) {
-        this.#early.push(line);
-        continue;
-      }
-      this.settled.delete(request_id);
-      this.sum.requests++;
-      this.sum.prompt_tokens += prompt_tokens;
-      this.sum.completion_tokens += completion_tokens;
-      this.migrations += migrations;
-      this.retries += retries;
-      const seen = told.usage;
-      if (seen && (seen.completion_tokens !== completion_tokens || seen.prompt_tokens !== prompt_tokens))
-        this.wrong.push(`${request_id}: ${JSON.stringify(seen)} was told, ${line} counted`);
-      if (told.left && completion_tokens < told.tokens)
-        this.wrong.push(`${request_id}: left after ${told.tokens} tokens, ${line} counted`);
-    }
-  }
-
-  missing(): string[] {
-    const none = [...this.settled.keys()].map((id) => `${id}: never counted`);
-    return [...none, ...this.#early.map((line) => `counted, but nobody asked or twice: ${line}`)];
-  }
-}
-
-function none(): Counters {
-  return { requests: 0, prompt_tokens: 0, completion_tokens: 0 };
-}
-
-async function settledUsage(fleet: TestFleet, requests: number): Promise<Counters> {
-  for (let tries = 0; ; tries++) {
-    const response = await fetch(`${fleet.baseURL}/usage`, {
-      headers: { authorization: `Bearer ${fleet.apiKey}` },
+  /** Nothing happens as long as the last one's place is not taken. */
+  strike(): void {
+    const { nodes, spared } = this.#options;
+    const others = this.#fleet.nodes.filter(({ pid }) => pid !== spared);
+    if (this.#striking || this.#fleet.nodes.length < nodes || others.length < 2) return;
+    this.#striking = true;
+    const striking = this.#take(others).finally(() => {
+      this.#striking = false;
     });
-    const { data } = (await response.json()) as { data: [Counters] };
-    const { requests: counted, prompt_tokens, completion_tokens } = data[0];
-    if (counted >= requests || tries > 300) return { requests: counted, prompt_tokens, completion_tokens };
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    this.#replaced.push(striking);
   }
-}
 
-/** Of a process and all its children; of those of that name alone, where one is given. */
-function residentMiB(root: number, name?: string): number {
-  const parents = new Map<number, number>();
-  const stats = new Map<number, { comm: string; pages: number }>();
-  for (const entry of readdirSync('/proc')) {
-    if (!/^\d+$/.test(entry)) continue;
-    try {
-      const stat = readFileSync(`/proc/${entry}/stat`, 'utf8');
-      const end = stat.lastIndexOf(')');
-      const fields = stat.slice(end + 2).split(' ');
-      parents.set(Number(entry), Number(fields[1]));
-      stats.set(Number(entry), { comm: stat.slice(stat.indexOf('(') + 1, end), pages: Number(fields[21]) });
-    } catch {
-      // It has ended meanwhile.
+  async #take(others: readonly NodeProcess[]): Promise<void> {
+    const signal = pick(['SIGKILL', 'SIGKILL', 'SIGSTOP', 'SIGTERM'] as const);
+    const victim = await this.#busyOne(others);
+    this.#fleet.kill(victim, signal);
+    this.#options.kills[signal] = (this.#options.kills[signal] ?? 0) + 1;
+    if (signal === 'SIGSTOP') setTimeout(() => victim.process.kill('SIGKILL'), hangMs);
+    await this.#fleet.add();
+  }
+
+  /** One that has answers under way; these are short, so that few would be lost with a node picked by chance. */
+  async #busyOne(others: readonly NodeProcess[]): Promise<NodeProcess> {
+    const headers = { authorization: `Bearer ${this.#fleet.nodeToken}` };
+    for (let looks = 0; looks < 50; looks++) {
+      const node = pick(others);
+      const response = await fetch(`${node.url}/v1/node`, { headers }).catch(() => undefined);
+      const { active } = ((await response?.json()) ?? { active: 0 }) as { active: number };
+      if (active >= 2) return node;
     }
+    return pick(others);
   }
-  const isOurs = (pid: number): boolean => pid === root || (parents.has(pid) && isOurs(parents.get(pid)!));
-  let pages = 0;
-  for (const [pid, { comm, pages: own }] of stats) if (isOurs(pid) && (!name || comm === name)) pages += own;
-  return (pages * 4096) / 2 ** 20;
+
+  /** Settles when every place is taken. */
+  async over(): Promise<void> {
+    await Promise.all(this.#replaced);
+  }
 }
 
-function slopeOf(points: readonly [number, number][]): number {
-  const mean = (of: 0 | 1) => points.reduce((sum, point) => sum + point[of], 0) / points.length;
-  const [x, y] = [mean(0), mean(1)];
-  const covariance = points.reduce((sum, point) => sum + (point[0] - x) * (point[1] - y), 0);
-  const variance = points.reduce((sum, point) => sum + (point[0] - x) ** 2, 0);
-  return variance === 0 ? 0 : Number((covariance / variance).toFixed(2));
+/** Waits until all is counted, and compares who has counted what. */
+async function count(fleet: TestFleet, lines: Lines, outcome: Soak): Promise<void> {
+  const until = Date.now() + countingMs;
+  const same = (one: Counters, other: Counters) => JSON.stringify(one) === JSON.stringify(other);
+  const { usage } = outcome;
+  usage.logged = lines.sum;
+  do {
+    await new Promise((resolve) => setTimeout(resolve, 250));
+    lines.read();
+    usage.owner = await usageOf(fleet, 'owner');
+    usage.admin = await usageOf(fleet, 'admin');
+  } while (
+    Date.now() < until &&
+    (lines.missing.length > 0 || !same(usage.owner, lines.sum) || !same(usage.admin, lines.sum))
+  );
+  outcome.wrong.push(...lines.wrong, ...lines.missing, ...lines.unasked);
+  outcome.unheard = lines.unheard;
+  for (const who of ['owner', 'admin'] as const)
+    if (!same(usage[who], lines.sum))
+      outcome.wrong.push(
+        `${who} was told ${JSON.stringify(usage[who])}, logged was ${JSON.stringify(lines.sum)}`,
+      );
+  if (lines.sum.requests + lines.unheard !== outcome.answers)
+    outcome.wrong.push(
+      `${outcome.answers} answers, but ${lines.sum.requests} counted and ${lines.unheard} unheard`,
+    );
+  for (const node of fleet.nodes) {
+    const own = await countedBy(node, fleet.nodeToken);
+    const edge = { ...none(), ...lines.byNode.get(node.url) };
+    const isSure = !lines.unsure.has(node.url);
+    outcome.nodes[isSure ? 'exact' : 'more']++;
+    const right = isSure ? same(own, edge) : own.completion_tokens >= edge.completion_tokens;
+    if (!right)
+      outcome.wrong.push(`${node.url} counted ${JSON.stringify(own)}, the edge ${JSON.stringify(edge)}`);
+  }
+}
+
+function pick<T>(from: readonly T[]): T {
+  return from[Math.floor(Math.random() * from.length)]!;
+}
+
+function describe(error: Error): string {
+  const cause = error.cause as (Error & { code?: string }) | undefined;
+  return `${error.message} ${cause?.code ?? ''} ${cause?.message ?? ''}`;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
@@ -288,9 +257,10 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     width: Number(values.width),
     killSeconds: Number(values.kill),
   };
-  const outcome = await soak(settings, ({ answers, kills, wrong, errors }) => {
+  const outcome = await soak(settings, ({ answers, kills, wrong, reconnects }, memory) => {
+    const last = wrong.at(-1);
     process.stderr.write(
-      `${JSON.stringify({ at: new Date(), answers, kills, wrong: wrong.length, last: wrong.at(-1), errors })}\n`,
+      `${JSON.stringify({ at: new Date(), answers, kills, reconnects, memory, wrong: wrong.length, last })}\n`,
     );
   });
   process.stdout.write(`${JSON.stringify(outcome, null, 1)}\n`);

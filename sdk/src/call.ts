@@ -115,7 +115,7 @@ export function createCall(
   }
 
   function abort(): void {
-    stop(new AbortError('The call was aborted', { cause: signal?.reason }));
+    stop(new AbortError('Call aborted', { cause: signal?.reason }));
   }
 
   function setTimer(ms: number): void {
@@ -268,7 +268,7 @@ export function createCall(
 /** What `fetch` and its bodies reject with differs by runtime, and only means: the connection is lost. */
 export function asFailure(cause: unknown): HuoziError {
   if (HuoziError.isInstance(cause)) return cause;
-  return new ConnectionError(`The connection failed: ${Object(cause).message}`, { isRetryable: true, cause });
+  return new ConnectionError(`Connection failed: ${Object(cause).message}`, { isRetryable: true, cause });
 }
 
 /** Somebody else answered: a proxy's page, another server. */

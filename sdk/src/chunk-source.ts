@@ -40,7 +40,7 @@ export function openChunks<Item extends object>(
   let parser: EventSourceParser;
   let fold: Folding;
   let batch: Item[] = [];
-  /** Since the last try. */
+  /** Whether anything was handed on. */
   let hasBegun = 0;
   /** Number of the last event that was taken, where the server keeps them; NaN or 0 where none can follow it. */
   let last: number | undefined;
@@ -91,7 +91,7 @@ export function openChunks<Item extends object>(
         }
         if (end instanceof HuoziError) throw end;
         if (!fold.isWhole) {
-          throw new TruncatedError('The stream ended too early', {
+          throw new TruncatedError('Stream ended too early', {
             requestId: requestIdOf(headers),
             isRetryable: true,
           });
@@ -104,7 +104,6 @@ export function openChunks<Item extends object>(
         if (failure !== end && fold.isWhole) return undefined;
         if (hasBegun && !last) throw failure;
         await call.backOff(failure);
-        hasBegun = 0;
         attach(await call.open(last));
         if (last) call.onResume?.(failure);
       }

@@ -66,7 +66,7 @@ export class Huozi implements Client {
   constructor(options: HuoziOptions) {
     const { apiKey } = options;
     const baseURL = options.baseURL.replace(/\/+$/, '');
-    if (!/^(https?:\/)?\//.test(baseURL)) throw new HuoziError('baseURL is no http address');
+    if (!/^(https?:\/)?\//.test(baseURL)) throw new HuoziError('baseURL is no address');
     if (!apiKey) throw new HuoziError('apiKey is missing');
     if ('document' in globalThis && typeof apiKey === 'string' && !options.dangerouslyAllowBrowser) {
       throw new HuoziError('An apiKey in a page is public; see dangerouslyAllowBrowser');

@@ -26,6 +26,8 @@ export interface ConversationOptions
   countTokens?: ((text: string) => number) | undefined;
 }
 
+const underWay = 'The turn before has not ended: read it, or abort() it';
+
 /** The template's words around a turn, tokens: two markers, the role, two newlines. */
 const turnTokens = 8;
 
@@ -87,6 +89,22 @@ export class Conversation {
   }
 
   /**
+   * Goes on with a turn whose answer is under way elsewhere: in the page that was here before this one was loaded.
+   *
+   * @param content what was asked; undefined: the last question, whose new answer takes the old one's place
+   * @example
+   * const stream = chat.takeUp(await follow(huozi, keptAt), '背诵《静夜思》');
+   */
+  takeUp(stream: ChatStream, content?: string): ChatStream {
+    const asked =
+      content === undefined
+        ? this.messages.slice(0, this.#lastQuestion() + 1)
+        : [...this.messages, { role: 'user' as const, content }];
+    this.#remember(stream, asked);
+    return stream;
+  }
+
+  /**
    * Takes the last question and its answer back.
    *
    * @returns the question's text
@@ -130,7 +148,7 @@ export class Conversation {
   }
 
   async #ask(messages: ChatCompletionMessageParam[], options?: RequestOptions): Promise<ChatStream> {
-    if (this.#turn) throw new HuoziError('The turn before has not ended: read it, or abort() it');
+    if (this.#turn) throw new HuoziError(underWay);
     const { contextTokens: _, answerTokens: __, countTokens: ___, ...body } = this.#options;
     const sent = this.#fit(messages);
     this.leftOut = messages.length - sent.length;
@@ -140,19 +158,24 @@ export class Conversation {
       { ...body, messages: all, stream: true },
       options,
     );
+    this.#remember(stream, messages);
+    stream.ended.then((error) => {
+      if (!error) this.#learn(all, stream.usage?.prompt_tokens);
+    });
+    return stream;
+  }
+
+  #remember(stream: ChatStream, asked: readonly ChatCompletionMessageParam[]): void {
+    if (this.#turn) throw new HuoziError(underWay);
     this.#turn = stream;
     this.unfinished = undefined;
     // Waits for whoever reads the stream; does not read it.
     stream.ended.then((error) => {
       this.#turn = undefined;
-      if (error) {
-        this.unfinished = stream.snapshot?.choices[0]?.message.content ?? '';
-        return;
-      }
-      this.messages.splice(0, this.messages.length, ...messages, stream.snapshot!.choices[0]!.message);
-      this.#learn(all, stream.usage?.prompt_tokens);
+      const message = stream.snapshot?.choices[0]?.message;
+      if (error) this.unfinished = message?.content ?? '';
+      else this.messages.splice(0, this.messages.length, ...asked, message!);
     });
-    return stream;
   }
 
   /** The latest messages that fit, from a question on; the last one always. */

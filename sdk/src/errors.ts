@@ -185,7 +185,7 @@ export function errorFromBody(body: unknown, headers: Headers, status?: number):
           ? 429
           : 500);
   const kind = told === 429 ? RateLimitError : told < 500 ? RequestError : ServerError;
-  return new kind(text(message) ?? text(envelope.error) ?? `The server failed with ${told}`, {
+  return new kind(text(message) ?? text(envelope.error) ?? `Server failed: ${told}`, {
     status,
     type: text(type) ?? 'api_error',
     code: code == null ? null : `${code}`,

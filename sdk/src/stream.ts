@@ -19,12 +19,14 @@ type UsageOf<Result> = Result extends { usage?: infer Usage } ? NonNullable<Usag
  * log(stream.usage?.completion_tokens, stream.requestId);
  */
 export class HuoziStream<Item extends object, Result> implements AsyncIterable<Item> {
+  #call: Call;
   #source: ChunkSource<Item>;
   #queue: ChunkQueue<Item>;
   #isClaimed = false;
 
   /** @internal */
   constructor(call: Call, response: Response, hidesUsage: boolean, kind: new () => Folding = Fold) {
+    this.#call = call;
     this.#source = openChunks(call, response, hidesUsage, kind);
     this.#queue = queueChunks(call, this.#source);
   }
@@ -57,6 +59,16 @@ export class HuoziStream<Item extends object, Result> implements AsyncIterable<I
    */
   get rateLimit(): RateLimit {
     return rateLimitOf(this.#source.headers);
+  }
+
+  /**
+   * Where the edge keeps this answer, for `follow` of `huozi/streams`: also in a page that was loaded anew.
+   *
+   * @example
+   * sessionStorage.answer = stream.keptAt ?? '';
+   */
+  get keptAt(): string | undefined {
+    return this.#call.stream;
   }
 
   /**
@@ -165,7 +177,7 @@ export class HuoziStream<Item extends object, Result> implements AsyncIterable<I
   }
 
   #claim(): void {
-    if (this.#isClaimed) throw new HuoziError('A stream can be read once');
+    if (this.#isClaimed) throw new HuoziError('A stream is read once');
     this.#isClaimed = true;
   }
 }

@@ -106,8 +106,7 @@ export async function runTools(
     if (calls.length === 0) return { text: message.content ?? '', messages, rounds, usage };
     const results = calls.map((call) => answer(call, tools, request.signal ?? undefined, onCall));
     messages.push(...(await Promise.all(results)));
-    if (request.signal?.aborted)
-      throw new AbortError('The call was aborted', { cause: request.signal.reason });
+    if (request.signal?.aborted) throw new AbortError('Call aborted', { cause: request.signal.reason });
   }
   throw new HuoziError(`No answer without calls in ${maxRounds} rounds`, { code: 'too_many_rounds' });
 }

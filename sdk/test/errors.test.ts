@@ -58,13 +58,13 @@ test('carries what body and headers say', () => {
 
 // What servers and proxies send in the place of OpenAI's shape.
 test.each([
-  [undefined, 'The server failed with 502'],
-  [null, 'The server failed with 502'],
-  ['<html>', 'The server failed with 502'],
-  [[], 'The server failed with 502'],
+  [undefined, 'Server failed: 502'],
+  [null, 'Server failed: 502'],
+  ['<html>', 'Server failed: 502'],
+  [[], 'Server failed: 502'],
   [{ error: 'no such model' }, 'no such model'],
   [{ error: null, message: 'vLLM of old', type: 'x' }, 'vLLM of old'],
-  [{ error: { message: { not: 'text' }, type: 3, param: 4 } }, 'The server failed with 502'],
+  [{ error: { message: { not: 'text' }, type: 3, param: 4 } }, 'Server failed: 502'],
 ])('a body of %o', (body, message) => {
   const error = errorFromBody(body, none, 502);
   expect(error.message).toBe(message);

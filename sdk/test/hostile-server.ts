@@ -5,11 +5,13 @@ import type { AddressInfo } from 'node:net';
 export interface Exchange {
   /** 1 for the first request. */
   tryCount: number;
+  /** `POST /v1/chat/completions` */
+  request: string;
   headers: IncomingHttpHeaders;
   body: string;
   response: ServerResponse;
   /** Answers 200 with an event stream. */
-  begin(): void;
+  begin(headers?: Record<string, string>): void;
   /** Writes, and lets the bytes leave before it resolves. */
   write(bytes: string | Uint8Array): Promise<void>;
   /** One `data:` event. */
@@ -19,6 +21,7 @@ export interface Exchange {
 export type Behaviour = (exchange: Exchange) => void | Promise<void>;
 
 export interface Try {
+  request: string;
   headers: IncomingHttpHeaders;
   body: string;
   /** Resolves when the connection of this try is closed before the answer's end. */
@@ -29,6 +32,8 @@ export interface HostileServer {
   baseURL: string;
   tries: Try[];
   connections: number;
+  /** Resolves when it has had so many requests. */
+  tried(count: number): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -36,6 +41,7 @@ const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 export async function hostileServer(behave: Behaviour): Promise<HostileServer> {
   const tries: Try[] = [];
+  const waiting: { count: number; resolve: () => void }[] = [];
   let connections = 0;
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -44,7 +50,9 @@ export async function hostileServer(behave: Behaviour): Promise<HostileServer> {
     });
     let body = '';
     for await (const piece of request) body += piece;
-    const tryCount = tries.push({ headers: request.headers, body, left });
+    const what = `${request.method} ${request.url}`;
+    const tryCount = tries.push({ request: what, headers: request.headers, body, left });
+    for (const { count, resolve } of waiting) if (tryCount >= count) resolve();
     response.socket?.setNoDelay(true);
     const write = async (bytes: string | Uint8Array) => {
       response.write(bytes);
@@ -52,11 +60,13 @@ export async function hostileServer(behave: Behaviour): Promise<HostileServer> {
     };
     await behave({
       tryCount,
+      request: what,
       headers: request.headers,
       body,
       response,
-      begin: () => {
-        response.writeHead(200, { 'content-type': 'text/event-stream', 'x-request-id': `try-${tryCount}` });
+      begin: (headers) => {
+        const own = { 'content-type': 'text/event-stream', 'x-request-id': `try-${tryCount}` };
+        response.writeHead(200, { ...own, ...headers });
         response.flushHeaders();
       },
       write,
@@ -73,6 +83,10 @@ export async function hostileServer(behave: Behaviour): Promise<HostileServer> {
     get connections() {
       return connections;
     },
+    tried: (count) =>
+      tries.length >= count
+        ? Promise.resolve()
+        : new Promise((resolve) => void waiting.push({ count, resolve })),
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

@@ -73,9 +73,10 @@ test('has one dependency; what another entry point needs of a host stays there',
     './responses': parser,
     './structured': [],
     './tools': [],
+    './streams': parser,
     './conversation': [],
     './ai-sdk': [],
-    './react': ['react'],
+    './react': [...parser, 'react'],
     './node': [...parser, 'node:fs/promises', 'node:process'],
   };
   const found: Record<string, string[]> = {};
@@ -124,13 +125,15 @@ test('the terminal of the tarball runs', async () => {
   // What is piped in belongs to the question, so it reads to the end.
   asking.child.stdin!.end();
   await expect(asking).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining('HUOZI_API_KEY') });
-});
+}, 120_000);
 
 test.each([
   ['bundler', 'ESNext', ['ES2022', 'DOM', 'DOM.Iterable']],
   ['nodenext', 'NodeNext', ['ES2022', 'DOM']],
-])('its types work with moduleResolution %s', async (moduleResolution, module, lib) => {
-  const program = `
+])(
+  'its types work with moduleResolution %s',
+  async (moduleResolution, module, lib) => {
+    const program = `
     import { Huozi, RateLimitError, type ChatCompletionChunk, type ChatStream } from 'huozi';
     import { Huozi as Whole } from 'huozi/all';
     import { Conversation } from 'huozi/conversation';
@@ -158,17 +161,22 @@ test.each([
     await huozi.chat.completions.create({ model: 'huozi', messages: [], topk: 5 });
     export {};
   `;
-  await writeFile(join(project, 'program.ts'), program);
-  const compilerOptions = {
-    module,
-    moduleResolution,
-    lib,
-    target: 'ES2022',
-    strict: true,
-    noEmit: true,
-    types: [],
-  };
-  await writeFile(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['program.ts'] }));
-  const { stdout } = await run(bin('tsc'), ['-p', project]).catch((error) => error);
-  expect(stdout).toBe('');
-});
+    await writeFile(join(project, 'program.ts'), program);
+    const compilerOptions = {
+      module,
+      moduleResolution,
+      lib,
+      target: 'ES2022',
+      strict: true,
+      noEmit: true,
+      types: [],
+    };
+    await writeFile(
+      join(project, 'tsconfig.json'),
+      JSON.stringify({ compilerOptions, files: ['program.ts'] }),
+    );
+    const { stdout } = await run(bin('tsc'), ['-p', project]).catch((error) => error);
+    expect(stdout).toBe('');
+  },
+  120_000,
+);

@@ -5,6 +5,7 @@
 
 import type { Conversation as ConversationClass } from '../src/conversation.ts';
 import type * as Package from '../src/index.ts';
+import type { follow as Follow } from '../src/streams.ts';
 import { text } from './answers.ts';
 
 /** What came of a scenario, as `scenarios.ts` names it. */
@@ -38,6 +39,8 @@ export const wanted: Record<string, { end: string; text: string; tries?: number;
   // Bun and Chromium drop the bytes that came right before the cut; nothing was handed on then, so it is tried again.
   'socket dies mid-stream': { end: 'ConnectionError', text: '你好', mayRetry: true },
   'chunked body cut short': { end: 'ConnectionError', text: '你好', mayRetry: true },
+  'kept answer, clean EOF': { end: 'whole', text, tries: 2 },
+  'kept answer, socket dies': { end: 'whole', text, tries: 2 },
   'silent stall': { end: 'TimeoutError idle', text: '你好' },
   'stall with keep-alives': { end: 'TimeoutError idle', text: '你好' },
   'no headers': { end: 'TimeoutError connect', text: '', tries: 3 },
@@ -45,6 +48,8 @@ export const wanted: Record<string, { end: string; text: string; tries?: number;
   'permanent 503': { end: 'ServerError overloaded', text: '', tries: 3 },
   'Retry-After: 90': { end: 'RateLimitError', text: '' },
   break: { end: 'left', text: '你好' },
+  // The second one ends the answer at the server.
+  'kept answer, break': { end: 'left', text: '你好', tries: 2 },
   'idempotency key': { end: 'whole', text, tries: 3 },
 };
 
@@ -61,6 +66,7 @@ const body = {
 export async function runAll(
   { Huozi, HuoziError }: Pick<typeof Package, 'Huozi' | 'HuoziError'>,
   Conversation: typeof ConversationClass,
+  follow: typeof Follow,
   servers: Record<string, string>,
 ): Promise<Outcome[]> {
   const clientOf = (scenario: string) => {
@@ -75,7 +81,7 @@ export async function runAll(
     try {
       for await (const { choices } of await clientOf(scenario).chat.completions.create(body)) {
         outcome.text += choices[0]?.delta.content ?? '';
-        if (scenario === 'break') {
+        if (scenario.endsWith('break')) {
           outcome.end = 'left';
           break;
         }
@@ -115,6 +121,10 @@ export async function runAll(
         fetch: async () => response,
       });
       return (await (await huozi.chat.completions.create(body)).finalMessage()).content ?? '';
+    }),
+    more('follow', async () => {
+      const stream = await follow(clientOf('comments'), '/streams/s-1');
+      return (await stream.finalMessage()).content ?? '';
     }),
     more('Conversation', async () => {
       const chat = new Conversation(clientOf('comments'), { model: 'huozi' });

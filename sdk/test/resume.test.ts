@@ -63,31 +63,35 @@ afterEach(() => {
 });
 
 describe('a cut', () => {
-  test.each<Ending>(['end', 'break'])('after each byte, by %s: every letter once', async (ending) => {
-    const all = bytes.encode(whole);
-    /** Where an event is complete, its blank line left out. */
-    const ends: number[] = [];
-    let at = 0;
-    for (const event of told) {
-      at += bytes.encode(event).length;
-      ends.push(at);
-    }
-    for (let cut = 0; cut <= all.length; cut++) {
-      const fake = fakeFetch(part(all.slice(0, cut), ending));
-      // A server that knows its own events answers what it is asked for.
-      const { fetch } = fake;
-      fake.fetch = (async (url: string, init: RequestInit) => {
-        const response = await fetch(url, init);
-        const [, n] = /\?after=(\d+)$/.exec(url) ?? [];
-        if (fake.requests.length === 1) return response;
-        return after(Number(n ?? 0))();
-      }) as never;
-      const stream = await open(fake);
-      expect(await read(stream), `cut after ${cut}`).toBe(text);
-      // Once finish_reason is there the answer is whole, whatever comes of the connection.
-      if (cut > ends.at(-2)!) expect(stream.usage).toEqual(usage);
-    }
-  });
+  test.each<Ending>(['end', 'break'])(
+    'after each byte, by %s: every letter once',
+    async (ending) => {
+      const all = bytes.encode(whole);
+      /** Where an event is complete, its blank line left out. */
+      const ends: number[] = [];
+      let at = 0;
+      for (const event of told) {
+        at += bytes.encode(event).length;
+        ends.push(at);
+      }
+      for (let cut = 0; cut <= all.length; cut++) {
+        const fake = fakeFetch(part(all.slice(0, cut), ending));
+        // A server that knows its own events answers what it is asked for.
+        const { fetch } = fake;
+        fake.fetch = (async (url: string, init: RequestInit) => {
+          const response = await fetch(url, init);
+          const [, n] = /\?after=(\d+)$/.exec(url) ?? [];
+          if (fake.requests.length === 1) return response;
+          return after(Number(n ?? 0))();
+        }) as never;
+        const stream = await open(fake);
+        expect(await read(stream), `cut after ${cut}`).toBe(text);
+        // Once finish_reason is there the answer is whole, whatever comes of the connection.
+        if (cut > ends.at(-2)!) expect(stream.usage).toEqual(usage);
+      }
+    },
+    120_000,
+  );
 
   test('asks for the rest, with the key, and tells', async () => {
     const fake = fakeFetch(part(told.slice(0, 2).join('')), after(2));
@@ -167,6 +171,15 @@ describe('an error event', () => {
     const fake = fakeFetch(part(`${told[0]}id: 2\n${failing('node_lost')}`, 'end'), after(1));
     await expect(read(await open(fake))).rejects.toMatchObject({ name: 'ServerError', code: 'node_lost' });
     expect(asked(fake)[1]).toBe('/streams/s-1');
+  });
+
+  test('with a number is the end of an answer that was taken up, too: asked once, and what came stays', async () => {
+    const error = `id: 2\n${failing('node_lost')}`;
+    const fake = fakeFetch(part(told[0]!), part(error, 'end'));
+    const stream = await open(fake);
+    await expect(read(stream)).rejects.toMatchObject({ code: 'node_lost' });
+    expect(asked(fake)).toEqual(['/chat/completions', '/streams/s-1?after=1', '/streams/s-1']);
+    expect(stream.snapshot?.choices[0]?.message.content).toBe(letters[0]);
   });
 
   test('[DONE] without finish_reason is the end, too', async () => {

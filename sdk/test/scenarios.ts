@@ -30,6 +30,22 @@ function afterFirst(rest: (exchange: Exchange) => void | Promise<void>): Behavio
 
 const stream = events.join('');
 
+/** As an edge tells what it keeps: where, and each event with its number. */
+const kept = { 'x-huozi-stream': '/v1/streams/s-1' };
+const numbered = events.map((event, at) => `id: ${at + 1}\n${event}`);
+
+/** Tells one event, and then is cut; whoever comes again gets what is missing. */
+function cutOnce(cut: (exchange: Exchange) => void): Behaviour {
+  return async (exchange) => {
+    const { tryCount, request, begin, write, response } = exchange;
+    begin(kept);
+    const [, after = '0'] = /[?]after=(\d+)$/.exec(request) ?? [];
+    if (tryCount > 1) return void response.end(numbered.slice(Number(after)).join(''));
+    await write(numbered[0]!);
+    cut(exchange);
+  };
+}
+
 export const scenarios = {
   comments: whole(`: ping\n\n${events.join(': ping\n\n: ids 312,447\n')}`),
   'torn CRLF': torn(stream.replaceAll('\n', '\r\n')),
@@ -61,6 +77,8 @@ export const scenarios = {
   }),
   'socket dies mid-stream': afterFirst(({ response }) => void response.socket?.resetAndDestroy()),
   'chunked body cut short': afterFirst(({ response }) => void response.socket?.end()),
+  'kept answer, clean EOF': cutOnce(({ response }) => response.end()),
+  'kept answer, socket dies': cutOnce(({ response }) => void response.socket?.resetAndDestroy()),
   'silent stall': afterFirst(() => {}),
   'stall with keep-alives': afterFirst(async ({ write, response }) => {
     const timer = setInterval(() => void write(': ping\n\n'), 20);
@@ -81,6 +99,11 @@ export const scenarios = {
   break: afterFirst(async ({ event, response }) => {
     while (!response.closed) await event(second);
   }),
+  'kept answer, break': async ({ request, begin, write, response }) => {
+    if (request.startsWith('DELETE')) return void response.end('{}');
+    begin(kept);
+    for (let id = 1; !response.closed; id++) await write(`id: ${id}\n${events[0]}`);
+  },
   'idempotency key': async ({ tryCount, response, begin }) => {
     if (tryCount < 3) {
       response.writeHead(503, { 'content-type': 'application/json' });

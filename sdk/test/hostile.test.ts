@@ -4,7 +4,7 @@ import OpenAI from 'openai';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { Huozi, HuoziError } from '../src/index.ts';
 import { hostileServer, type Try } from './hostile-server.ts';
-import { stalls, wanted } from './portable.ts';
+import { deadlinesOf, stalls, wanted } from './portable.ts';
 import { type Scenario, scenarios } from './scenarios.ts';
 
 interface Outcome {
@@ -18,7 +18,7 @@ interface Outcome {
 }
 
 type Chunks = AsyncIterable<{ choices: { delta?: { content?: string | null } }[] }>;
-type Client = (baseURL: string, signal: AbortSignal) => Promise<Chunks>;
+type Client = (scenario: Scenario, baseURL: string, signal: AbortSignal) => Promise<Chunks>;
 
 const body = {
   model: 'huozi',
@@ -26,22 +26,22 @@ const body = {
   stream: true as const,
 };
 
-const ours = (deadline: number): Client => {
-  const deadlines = { connect: deadline, firstToken: deadline, idle: deadline };
-  return (baseURL, signal) =>
-    new Huozi({ baseURL, apiKey: 'k', deadlines }).chat.completions.create(body, { signal });
-};
+const ours: Client = (scenario, baseURL, signal) =>
+  new Huozi({ baseURL, apiKey: 'k', deadlines: deadlinesOf(scenario, 300) }).chat.completions.create(body, {
+    signal,
+  });
 
-const peer = (timeout: number): Client => {
-  return (baseURL, signal) =>
-    new OpenAI({ baseURL, apiKey: 'k', timeout, logLevel: 'off' }).chat.completions.create(body, { signal });
+const peer: Client = (scenario, baseURL, signal) => {
+  const timeout = scenario in stalls ? 300 : 20_000;
+  return new OpenAI({ baseURL, apiKey: 'k', timeout, logLevel: 'off' }).chat.completions.create(body, {
+    signal,
+  });
 };
 
 /** @param tries that have to reach the server before it closes: what is sent on leaving may be on its way yet */
-async function go(client: (deadline: number) => Client, scenario: Scenario, tries = 1): Promise<Outcome> {
-  const deadline = stalls.includes(scenario) ? 300 : 20_000;
+async function go(client: Client, scenario: Scenario, tries = 1): Promise<Outcome> {
   // Whoever still waits after that waits for ever: openai sleeps through a Retry-After of any length.
-  const patience = stalls.includes(scenario) || scenario === 'Retry-After: 90' ? 4000 : 25_000;
+  const patience = scenario in stalls || scenario === 'Retry-After: 90' ? 4000 : 25_000;
   const server = await hostileServer(scenarios[scenario]);
   const giveUp = new AbortController();
   const tooLong = new Promise<void>((resolve) => giveUp.signal.addEventListener('abort', () => resolve()));
@@ -49,7 +49,7 @@ async function go(client: (deadline: number) => Client, scenario: Scenario, trie
   const outcome: Outcome = { text: '', end: 'waits', tries: server.tries, sawLeave: false };
 
   async function read(): Promise<void> {
-    for await (const { choices } of await client(deadline)(server.baseURL, giveUp.signal)) {
+    for await (const { choices } of await client(scenario, server.baseURL, giveUp.signal)) {
       outcome.text += choices[0]?.delta?.content ?? '';
       if (scenario.endsWith('break')) {
         outcome.end = 'left';

@@ -24,6 +24,19 @@ const engineArgs = process.env.HUOZI_ENGINE
   ? ['--engine', process.env.HUOZI_ENGINE, '--upstream', process.env.HUOZI_UPSTREAM ?? '']
   : [];
 
+const textAlone = ['forms', 'logprobs', 'ignore_eos', 'min_tokens', 'logit_bias', 'experts'];
+/** What cannot be asked of an engine; gpu-backend/README.md says it for operators. */
+const lacking: Record<string, readonly string[]> = {
+  vllm: ['experts'],
+  'llama-server': ['min_tokens', 'experts'],
+  // As `transformers serve` is one; others have logit_bias.
+  openai: textAlone,
+  ollama: textAlone,
+};
+
+/** That the engine behind the node cannot do what a test is about. */
+export const lacks = (what: string) => lacking[process.env.HUOZI_ENGINE ?? '']?.includes(what) ?? false;
+
 /**
  * @param nodeArgs options of `huozi-gpu-backend serve`; one thread by default, because tests share the machine
  * @param between the URL that the edge shall know the node by, e.g. of a proxy that listens in

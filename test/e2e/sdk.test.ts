@@ -5,7 +5,7 @@ import { parse } from 'huozi/structured';
 import { runTools, tool } from 'huozi/tools';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import * as z from 'zod';
-import { type Stack, startStack } from '../stack.ts';
+import { lacks, type Stack, startStack } from '../stack.ts';
 
 let stack: Stack;
 let huozi: Huozi;
@@ -42,15 +42,18 @@ it('a conversation: two turns, the second again, with the node’s own count of 
   expect(chat.messages.map(({ content }) => content)).toEqual(said);
 });
 
-it('an answer of a schema: the node samples nothing else, however small the model', async () => {
-  const Schema = z.object({ n: z.int().min(0).max(99), ok: z.boolean() });
-  const messages = [{ role: 'user' as const, content: '静夜思' }];
-  const body = { model: 'huozi', temperature: 0, max_tokens: 200, messages };
-  const { value } = await parse(huozi, body, Schema);
-  expect(Schema.parse(value)).toEqual(value);
-});
+it.skipIf(lacks('forms'))(
+  'an answer of a schema: the node samples nothing else, however small the model',
+  async () => {
+    const Schema = z.object({ n: z.int().min(0).max(99), ok: z.boolean() });
+    const messages = [{ role: 'user' as const, content: '静夜思' }];
+    const body = { model: 'huozi', temperature: 0, max_tokens: 200, messages };
+    const { value } = await parse(huozi, body, Schema);
+    expect(Schema.parse(value)).toEqual(value);
+  },
+);
 
-it('a forced call reaches the function with arguments of its schema', async () => {
+it.skipIf(lacks('forms'))('a forced call reaches the function with arguments of its schema', async () => {
   const given: unknown[] = [];
   const weather = tool({
     description: 'Weather of a city, now',

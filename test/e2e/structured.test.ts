@@ -1,7 +1,7 @@
 /** Forms, calls, choices and log-probabilities, by openai's own client, against the real edge, node and model. */
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Stack, startStack } from '../stack.ts';
+import { lacks, type Stack, startStack } from '../stack.ts';
 
 let stack: Stack;
 let client: OpenAI;
@@ -36,7 +36,7 @@ const weather = {
 };
 const now = { type: 'function' as const, function: { name: 'now', description: '现在的时间' } };
 
-describe('calls of functions', () => {
+describe.skipIf(lacks('forms'))('calls of functions', () => {
   it.each([
     ['required', { tools: [weather], tool_choice: 'required' as const }],
     [
@@ -92,7 +92,7 @@ describe('an answer in a form', () => {
   };
   const format = { type: 'json_schema' as const, json_schema: { name: 'weather', schema, strict: true } };
 
-  it('is JSON of the schema, streamed and not', async () => {
+  it.skipIf(lacks('forms'))('is JSON of the schema, streamed and not', async () => {
     const whole = (await ask({ response_format: format })).choices[0]!;
     const parsed = JSON.parse(whole.message.content!);
     expect(Object.keys(parsed)).toEqual(['city', 'cold']);
@@ -103,12 +103,12 @@ describe('an answer in a form', () => {
     );
   });
 
-  it('is one of the choices', async () => {
+  it.skipIf(lacks('forms'))('is one of the choices', async () => {
     const { choices } = await ask({ guided_choice: ['冷', '不冷'] });
     expect(['冷', '不冷']).toContain(choices[0]!.message.content);
   });
 
-  it('is one that the grammar makes, also of a text completion', async () => {
+  it.skipIf(lacks('forms'))('is one that the grammar makes, also of a text completion', async () => {
     const guided_grammar = 'root ::= "a" [0-9] "b"';
     expect((await ask({ guided_grammar })).choices[0]!.message.content).toMatch(/^a\db$/);
     const prompt = '从前';
@@ -145,7 +145,7 @@ it('several choices are told apart, and each is counted', async () => {
 });
 
 describe('log-probabilities', () => {
-  it('of a chat stand beside each token, in one piece as streamed', async () => {
+  it.skipIf(lacks('logprobs'))('of a chat stand beside each token, in one piece as streamed', async () => {
     const settings = { logprobs: true, top_logprobs: 3, max_tokens: 5 };
     const { choices } = await ask(settings);
     const content = choices[0]!.logprobs!.content!;
@@ -165,7 +165,7 @@ describe('log-probabilities', () => {
     );
   });
 
-  it('of a text completion are lists side by side', async () => {
+  it.skipIf(lacks('logprobs'))('of a text completion are lists side by side', async () => {
     // Past the end that the model sees at once.
     const text = { model: 'huozi', prompt: '春眠不觉晓', max_tokens: 4, temperature: 0, ignore_eos: true };
     const [choice] = (await client.completions.create({ ...text, logprobs: 2 })).choices;
@@ -178,18 +178,15 @@ describe('log-probabilities', () => {
 });
 
 // vLLM reads them with Triton, which its build for CPUs lacks; llama-server does not tell them.
-it.skipIf(['vllm', 'llama-server'].includes(process.env.HUOZI_ENGINE ?? ''))(
-  'routed experts come along where they are asked for',
-  async () => {
-    const answer = (await ask({ return_routed_experts: true, max_tokens: 4 })) as OpenAI.ChatCompletion & {
-      routed_experts: string;
-    };
-    const info = (await (
-      await fetch(`${stack.node.url}/v1/node`, { headers: { authorization: `Bearer ${stack.nodeToken}` } })
-    ).json()) as { experts: number; experts_used: number };
-    const experts = [...Buffer.from(answer.routed_experts, 'base64')];
-    const perToken = experts.length / answer.usage!.completion_tokens;
-    expect(perToken % info.experts_used).toBe(0);
-    expect(Math.max(...experts)).toBeLessThan(info.experts);
-  },
-);
+it.skipIf(lacks('experts'))('routed experts come along where they are asked for', async () => {
+  const answer = (await ask({ return_routed_experts: true, max_tokens: 4 })) as OpenAI.ChatCompletion & {
+    routed_experts: string;
+  };
+  const info = (await (
+    await fetch(`${stack.node.url}/v1/node`, { headers: { authorization: `Bearer ${stack.nodeToken}` } })
+  ).json()) as { experts: number; experts_used: number };
+  const experts = [...Buffer.from(answer.routed_experts, 'base64')];
+  const perToken = experts.length / answer.usage!.completion_tokens;
+  expect(perToken % info.experts_used).toBe(0);
+  expect(Math.max(...experts)).toBeLessThan(info.experts);
+});

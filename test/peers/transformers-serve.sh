@@ -5,10 +5,14 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 port=${HUOZI_TRANSFORMERS_PORT:-18322}
 log=${TMPDIR:-/tmp}/huozi-transformers-serve.log
-HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 "$HUOZI_TRANSFORMERS" serve "$HUOZI_HF" --host 127.0.0.1 --port "$port" \
+# It samples only where the model's own settings say so.
+model=$(mktemp -d)
+ln -s "$(realpath "$HUOZI_HF")"/* "$model"
+echo '{"do_sample": true, "top_k": 0, "bos_token_id": 1, "eos_token_id": 2}' > "$model/generation_config.json"
+HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 "$HUOZI_TRANSFORMERS" serve "$model" --host 127.0.0.1 --port "$port" \
   --device cpu --dtype float32 > "$log" 2>&1 &
 server=$!
-trap 'kill "$server" 2>/dev/null || true' EXIT
+trap 'kill "$server" 2>/dev/null || true; rm -r "$model"' EXIT
 until curl -sf "http://127.0.0.1:$port/v1/models" >/dev/null; do
   kill -0 "$server" || { tail -20 "$log"; exit 1; }
   sleep 1

@@ -164,13 +164,13 @@ describe('llama-server', () => {
 
   it.each([
     ['is cut', ''],
-    ['fails', event({ error: { code: 500, message: 'invalid UTF-8', type: 'server_error' } })],
+    ['fails', event({ error: { code: 500, message: 'invalid: 静夜思', type: 'server_error' } })],
   ])('an answer that %s is none', async (_what, end) => {
     const { engine } = await start(() => told('好', [500]) + end);
-    expect((await generate(engine)).end).toMatchObject({
-      reason: 'error',
-      error: { name: 'EngineLostError' },
-    });
+    const answer = await generate(engine);
+    expect(answer.end).toMatchObject({ reason: 'error', error: { name: 'EngineLostError' } });
+    // Goes to the log.
+    expect(answer.end.error!.message).not.toContain('静夜思');
   });
 
   it('one with another vocabulary is refused', async () => {
@@ -253,10 +253,23 @@ describe('a completions server', () => {
   });
 
   it('that fails on the way, or ends without a reason, gives no answer', async () => {
-    const failing = await start(chunk('好') + event({ error: { message: 'out of memory' } }));
-    expect((await generate(failing.engine)).end.reason).toBe('error');
+    const failing = await start(chunk('好') + event({ error: { message: 'no memory for 静夜思' } }));
+    const { end } = await generate(failing.engine);
+    expect(end.reason).toBe('error');
+    expect(end.error!.message).not.toContain('静夜思');
     const silent = await start(chunk('好'));
     expect((await generate(silent.engine)).end.reason).toBe('error');
+  });
+
+  it('that refuses because it failed has its words kept out of the error, which is logged', async () => {
+    const served = await double(({ path, body, response }) => {
+      if (path === '/v1/models') response.end('{"data":[{"id":"theirs"}]}');
+      else if (body.stream) response.writeHead(500).end('{"error":{"message":"no memory for 静夜思"}}');
+      else response.end('{"choices":[{"text":"好"}]}');
+    });
+    const refusal = await generate(await connect('openai', served.url)).catch((thrown) => thrown);
+    expect(refusal).toMatchObject({ name: 'UpstreamStatusError', status: 500 });
+    expect(refusal.message).not.toContain('静夜思');
   });
 
   it.each<[string, Partial<GenerationRequest>]>([

@@ -35,3 +35,12 @@ export class UpstreamUnreachableError extends Error {
 export class UpstreamMalformedError extends Error {
   override name = 'UpstreamMalformedError';
 }
+
+/** The engine says amid an answer that it failed. Its own words may quote the prompt, and a node's log holds none of it. */
+export class UpstreamFailedError extends Error {
+  override name = 'UpstreamFailedError';
+
+  constructor(engine: string) {
+    super(`${engine} failed amid an answer: its own log says why`);
+  }
+}

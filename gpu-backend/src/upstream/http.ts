@@ -39,11 +39,8 @@ export class UpstreamHttp {
   }
 
   /** @throws UpstreamStatusError, UpstreamUnreachableError */
-  async text(path: string): Promise<string> {
-    const { body } = await this.#send('GET', path, undefined, AbortSignal.timeout(this.#timeoutMs));
-    return body.text().catch((cause) => {
-      throw new UpstreamUnreachableError(`${path}: ${reason(cause)}`, { cause });
-    });
+  text(path: string): Promise<string> {
+    return this.#text('GET', path, undefined, AbortSignal.timeout(this.#timeoutMs));
   }
 
   /** @throws UpstreamStatusError, UpstreamUnreachableError, UpstreamMalformedError */
@@ -52,10 +49,7 @@ export class UpstreamHttp {
     payload?: object,
     signal: AbortSignal = AbortSignal.timeout(this.#timeoutMs),
   ): Promise<unknown> {
-    const { body } = await this.#send(payload ? 'POST' : 'GET', path, payload, signal);
-    const text = await body.text().catch((cause) => {
-      throw new UpstreamUnreachableError(`${path}: ${reason(cause)}`, { cause });
-    });
+    const text = await this.#text(payload ? 'POST' : 'GET', path, payload, signal);
     try {
       return JSON.parse(text);
     } catch (cause) {
@@ -77,8 +71,6 @@ export class UpstreamHttp {
     onOpen: () => void,
     onData: (data: unknown) => void,
   ): Promise<void> {
-    const { body } = await this.#send('POST', path, payload, signal);
-    onOpen();
     let done = false;
     const parser = createParser({
       maxBufferSize: maxEventBytes,
@@ -93,15 +85,11 @@ export class UpstreamHttp {
         }
       },
     });
-    const utf8 = new TextDecoder();
     try {
-      for await (const bytes of body) parser.feed(utf8.decode(bytes as Uint8Array, { stream: true }));
+      await this.#stream(path, payload, signal, onOpen, (text) => parser.feed(text));
       parser.reset({ consume: true });
-    } catch (cause) {
-      body.destroy();
-      if (done) return;
-      if (isOurs(cause)) throw cause;
-      throw new UpstreamUnreachableError(`${path} was cut off: ${reason(cause)}`, { cause });
+    } catch (error) {
+      if (!done) throw error;
     }
     if (!done) throw new UpstreamUnreachableError(`${path} ended before its answer did`);
   }
@@ -114,31 +102,58 @@ export class UpstreamHttp {
     onOpen: () => void,
     onData: (data: unknown) => void,
   ): Promise<void> {
-    const { body } = await this.#send('POST', path, payload, signal);
-    onOpen();
-    const utf8 = new TextDecoder();
     let begun = '';
-    try {
-      for await (const bytes of body) {
-        const [first, ...rest] = utf8.decode(bytes as Uint8Array, { stream: true }).split('\n') as [string];
-        begun += first;
-        for (const next of rest) {
-          if (begun.trim() !== '') onData(parse(path, begun));
-          begun = next;
-        }
-        if (begun.length > maxEventBytes) throw new UpstreamMalformedError(`${path} sent a line without end`);
-      }
+    const endLine = () => {
       if (begun.trim() !== '') onData(parse(path, begun));
-    } catch (cause) {
-      body.destroy();
-      if (isOurs(cause)) throw cause;
-      throw new UpstreamUnreachableError(`${path} was cut off: ${reason(cause)}`, { cause });
-    }
+      begun = '';
+    };
+    await this.#stream(path, payload, signal, onOpen, (text) => {
+      const [first, ...rest] = text.split('\n') as [string, ...string[]];
+      begun += first;
+      for (const next of rest) {
+        endLine();
+        begun = next;
+      }
+      if (begun.length > maxEventBytes) throw new UpstreamMalformedError(`${path} sent a line without end`);
+    });
+    endLine();
   }
 
   /** Connections that are open are cut. */
   close(): Promise<void> {
     return this.#agent.destroy();
+  }
+
+  async #text(
+    method: 'GET' | 'POST',
+    path: string,
+    payload: object | undefined,
+    signal: AbortSignal,
+  ): Promise<string> {
+    const { body } = await this.#send(method, path, payload, signal);
+    return body.text().catch((cause) => {
+      throw new UpstreamUnreachableError(`${path}: ${reason(cause)}`, { cause });
+    });
+  }
+
+  /** @throws what `onText` throws, with the connection closed */
+  async #stream(
+    path: string,
+    payload: object,
+    signal: AbortSignal,
+    onOpen: () => void,
+    onText: (text: string) => void,
+  ): Promise<void> {
+    const { body } = await this.#send('POST', path, payload, signal);
+    onOpen();
+    const utf8 = new TextDecoder();
+    try {
+      for await (const bytes of body) onText(utf8.decode(bytes as Uint8Array, { stream: true }));
+    } catch (cause) {
+      body.destroy();
+      if (isOurs(cause)) throw cause;
+      throw new UpstreamUnreachableError(`${path} was cut off: ${reason(cause)}`, { cause });
+    }
   }
 
   async #send(
@@ -170,7 +185,7 @@ export class UpstreamHttp {
   }
 }
 
-/** What `onData` and this file throw, as against what the connection does. */
+/** What `onText` throws, as against what the connection does. */
 function isOurs(error: unknown): boolean {
   const code = (error as NodeJS.ErrnoException).code ?? '';
   const name = (error as Error).name;

@@ -1,6 +1,11 @@
 /** Hugging Face: a dedicated Inference Endpoint by its URL, or a provider's model by its name. */
 import { textGenerationStream } from '@huggingface/inference';
-import { UpstreamMalformedError, UpstreamStatusError, UpstreamUnreachableError } from './errors.ts';
+import {
+  UpstreamFailedError,
+  UpstreamMalformedError,
+  UpstreamStatusError,
+  UpstreamUnreachableError,
+} from './errors.ts';
 import { pieceOf } from './openai.ts';
 import type { TextPiece, TextRequest, TextTransport } from './text-adapter.ts';
 
@@ -78,7 +83,7 @@ export class HuggingFaceTransport implements TextTransport {
     try {
       for await (const chunk of chunks) onPiece(pieceOf(chunk));
     } catch (error) {
-      if (error instanceof UpstreamMalformedError) throw error;
+      if (error instanceof UpstreamMalformedError || error instanceof UpstreamFailedError) throw error;
       // The library's own errors hold the request, with its token.
       throw refused ?? new UpstreamUnreachableError('Hugging Face was cut off, or never answered');
     }

@@ -10,7 +10,12 @@ import { ExpertsUnavailableError } from '../engine/errors.ts';
 import type { TokenPieces } from '../engine/token-pieces.ts';
 import type { TokenLogprob } from '../engine/types.ts';
 import type { Drawn } from './answer.ts';
-import { UnsupportedFieldError, UpstreamMalformedError, UpstreamUnreachableError } from './errors.ts';
+import {
+  UnsupportedFieldError,
+  UpstreamFailedError,
+  UpstreamMalformedError,
+  UpstreamUnreachableError,
+} from './errors.ts';
 import { UpstreamHttp, type UpstreamOptions } from './http.ts';
 import { Reachability } from './reachability.ts';
 import type { UpstreamAdapter, UpstreamEnd, UpstreamProgress, UpstreamRequest } from './upstream-engine.ts';
@@ -217,10 +222,8 @@ function seedOf({ sampling: { seed }, continueIds = [] }: UpstreamRequest): numb
 function read(data: unknown): Event {
   const told = event.safeParse(data);
   if (told.success) return told.data;
-  const { error } = (data ?? {}) as { error?: { message?: unknown } };
-  throw new UpstreamMalformedError(
-    typeof error?.message === 'string' ? error.message : `${engine} told something else than a completion`,
-  );
+  if ((data as { error?: unknown } | null)?.error) throw new UpstreamFailedError(engine);
+  throw new UpstreamMalformedError(`${engine} told something else than a completion`);
 }
 
 /**

@@ -1,6 +1,6 @@
 /** Ollama, in its `raw` mode: its own template stays out of it, and the prompt is ours. */
 import { z } from 'zod';
-import { UpstreamMalformedError } from './errors.ts';
+import { UpstreamFailedError, UpstreamMalformedError } from './errors.ts';
 import { UpstreamHttp, type UpstreamOptions } from './http.ts';
 import type { TextPiece, TextRequest, TextTransport } from './text-adapter.ts';
 
@@ -93,7 +93,7 @@ function pieceOf(data: unknown): TextPiece {
   const told = line.safeParse(data);
   if (!told.success) throw new UpstreamMalformedError('Ollama told something else than an answer');
   const { response = '', done, done_reason, eval_count, error } = told.data;
-  if (error !== undefined) throw new UpstreamMalformedError(error);
+  if (error !== undefined) throw new UpstreamFailedError('Ollama');
   return {
     text: response,
     ...(done && { finish: done_reason === 'length' ? 'length' : 'stop' }),

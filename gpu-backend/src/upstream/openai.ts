@@ -3,7 +3,12 @@
  * is tried when the node starts: prompts as token ids or as text, and the fields that most of them have beyond OpenAI's.
  */
 import { z } from 'zod';
-import { UpstreamMalformedError, UpstreamStatusError, UpstreamUnreachableError } from './errors.ts';
+import {
+  UpstreamFailedError,
+  UpstreamMalformedError,
+  UpstreamStatusError,
+  UpstreamUnreachableError,
+} from './errors.ts';
 import { UpstreamHttp, type UpstreamOptions } from './http.ts';
 import type { TextPiece, TextRequest, TextTransport } from './text-adapter.ts';
 import type { KnownModel } from './vocabulary.ts';
@@ -154,15 +159,12 @@ function bodyOf(model: string, isWide: boolean, { prompt, maxTokens, sampling, s
   };
 }
 
-/** @throws UpstreamMalformedError */
+/** @throws UpstreamMalformedError, UpstreamFailedError */
 export function pieceOf(data: unknown): TextPiece {
   const told = chunk.safeParse(data);
   if (!told.success) throw new UpstreamMalformedError('it told something else than a completion');
   const { choices = [], usage, error } = told.data;
-  if (error) {
-    const { message } = error as { message?: unknown };
-    throw new UpstreamMalformedError(typeof message === 'string' ? message : String(error));
-  }
+  if (error) throw new UpstreamFailedError('the completions server');
   const [first] = choices;
   const reason = first?.finish_reason;
   return {

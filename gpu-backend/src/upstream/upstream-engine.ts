@@ -21,7 +21,12 @@ import type {
 import { EngineLostError, EngineRestartingError } from '../engine-process/errors.ts';
 import type { EndReason, ExpertTelemetry, Segment } from '../protocol.ts';
 import { Answer, type Drawn } from './answer.ts';
-import { UpstreamMalformedError, UpstreamStatusError, UpstreamUnreachableError } from './errors.ts';
+import {
+  UpstreamFailedError,
+  UpstreamMalformedError,
+  UpstreamStatusError,
+  UpstreamUnreachableError,
+} from './errors.ts';
 import type { KnownModel } from './vocabulary.ts';
 
 /** A request as the adapter gets it. */
@@ -321,8 +326,11 @@ function engineError(thrown: unknown, engine: string): Error {
     const { status, retryAfterMs = 1000 } = thrown;
     if (status === 429) return new QueueFullError(0, 0, retryAfterMs);
     if (status === 503) return new EngineRestartingError(retryAfterMs);
-    return thrown;
+    // Goes to who asked; the others go to the log, and an engine's words may quote the prompt.
+    if (status === 400 || status === 422) return thrown;
+    return new UpstreamStatusError(status, 'its own log says why', undefined);
   }
+  if (thrown instanceof UpstreamFailedError) return new EngineLostError(thrown.message, '');
   if (thrown instanceof UpstreamMalformedError)
     return new EngineLostError(`${engine}: ${thrown.message}`, '');
   return thrown as Error;

@@ -11,7 +11,7 @@
  */
 import type { GenerateRequest } from 'huozi-gpu-backend/protocol';
 import * as z from 'zod/mini';
-import { EdgeError } from './errors.ts';
+import { refuse } from './errors.ts';
 import { jsonObject } from './json-object.ts';
 import { list } from './list.ts';
 import { also, orString } from './other-forms.ts';
@@ -101,8 +101,7 @@ export function answerFormat(fields: z.output<typeof fieldsSchema>): AnswerForma
   ];
   const [first, second] = asked;
   if (second) {
-    const message = `${second.field}: asks for one form of the answer, and ${first!.field} for another.`;
-    throw new EdgeError({ kind: 'invalid_request', param: second.field, message });
+    refuse(second.field, `asks for one form of the answer, and ${first!.field} for another.`);
   }
   return first;
 }

@@ -1,7 +1,7 @@
 /** The body of `POST /v1/chat/completions`, validated, as plain values. */
 import * as z from 'zod/mini';
 import { type Conversation, conversation, conversationFields } from './conversation.ts';
-import { EdgeError } from './errors.ts';
+import { refuse } from './errors.ts';
 import { type Generation, generationFields, toGeneration, tokenCount } from './generation-fields.ts';
 import { idle, isObject, label } from './idle-fields.ts';
 import { speaksChinese } from './messages.ts';
@@ -52,8 +52,7 @@ export function parseChatRequest(json: unknown): ChatRequest {
   const fields = validate(chatBody, json);
   const { logprobs, top_logprobs } = fields;
   if (top_logprobs && !logprobs) {
-    const message = 'top_logprobs: needs logprobs to be true.';
-    throw new EdgeError({ kind: 'invalid_request', param: 'top_logprobs', message });
+    refuse('top_logprobs', 'needs logprobs to be true.');
   }
   const { turns, ending, tools, answer } = conversation(fields);
   const format = tools?.format ?? answer?.format;

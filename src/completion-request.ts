@@ -1,7 +1,7 @@
 /** The body of `POST /v1/completions`, validated, as plain values. */
 import * as z from 'zod/mini';
 import { answerFormat } from './answer-format.ts';
-import { EdgeError } from './errors.ts';
+import { refuse } from './errors.ts';
 import { type Generation, generationFields, toGeneration } from './generation-fields.ts';
 import { idle } from './idle-fields.ts';
 import { also } from './other-forms.ts';
@@ -39,12 +39,10 @@ export function parseCompletionRequest(json: unknown): CompletionRequest {
   const fields = validate(completionBody, json);
   const { best_of, echo, logprobs } = fields;
   if (best_of !== undefined && best_of !== fields.n) {
-    const message = 'best_of: only the value of n is supported: every choice that is made is shown.';
-    throw new EdgeError({ kind: 'invalid_request', param: 'best_of', message });
+    refuse('best_of', 'only the value of n is supported: every choice that is made is shown.');
   }
   if (echo && logprobs !== undefined) {
-    const message = 'echo: the prompt has no log-probabilities; ask for one of both.';
-    throw new EdgeError({ kind: 'invalid_request', param: 'echo', message });
+    refuse('echo', 'the prompt has no log-probabilities; ask for one of both.');
   }
   const answer = answerFormat(fields);
   const generation = toGeneration(fields);

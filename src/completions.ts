@@ -7,6 +7,7 @@ import { collect } from './collect.ts';
 import { EdgeError, errorEvent, type Problem } from './errors.ts';
 import type { Exchange, Retelling } from './exchange.ts';
 import type { Generation } from './generation-fields.ts';
+import { randomHex } from './hex.ts';
 import type { Production } from './kept.ts';
 import { tenantOf } from './key.ts';
 import { authorise } from './keys/ask-key.ts';
@@ -229,7 +230,7 @@ async function generateRequest(
     deadline_ms: (Number(env.DEADLINE_SECONDS) || defaultDeadlineSeconds) * 1000,
     events: {
       object,
-      id: id ?? kept?.answerId ?? `${prefix}-${crypto.randomUUID().replaceAll('-', '')}`,
+      id: id ?? kept?.answerId ?? `${prefix}-${randomHex(16)}`,
       model: generation.model,
       created: Math.floor(Date.now() / 1000),
       role,

@@ -2,7 +2,7 @@
 import * as z from 'zod/mini';
 import { type AnswerFormat, answerFormat, formatFields } from './answer-format.ts';
 import { type Ending, type Turn, withSystemSections } from './chatml.ts';
-import { EdgeError } from './errors.ts';
+import { refuse } from './errors.ts';
 import { messages, toTurns } from './messages.ts';
 import { chosenTools, type Tools, toolFields } from './tools.ts';
 
@@ -30,8 +30,7 @@ export function conversation(fields: z.output<typeof fieldsSchema>): Conversatio
   const tools = chosenTools(fields);
   const answer = answerFormat(fields);
   if (tools && answer) {
-    const message = `${answer.field}: cannot be asked for beside tools, unless tool_choice is "none".`;
-    throw new EdgeError({ kind: 'invalid_request', param: answer.field, message });
+    refuse(answer.field, 'cannot be asked for beside tools, unless tool_choice is "none".');
   }
   const sections = [tools?.section, answer?.section].filter((section) => section !== undefined);
   return {
@@ -45,13 +44,9 @@ export function conversation(fields: z.output<typeof fieldsSchema>): Conversatio
 function ending(fields: z.output<typeof fieldsSchema>): Ending {
   const { add_generation_prompt, continue_final_message, messages } = fields;
   if (!continue_final_message) return add_generation_prompt === false ? 'closed' : 'new_turn';
-  if (add_generation_prompt) refuse('contradicts add_generation_prompt.');
-  const { role } = messages.at(-1)!;
-  if (role !== 'assistant' && role !== '助手') refuse('the last message is not the assistant’s.');
-  return 'continued';
-}
-
-function refuse(why: string): never {
   const param = 'continue_final_message';
-  throw new EdgeError({ kind: 'invalid_request', param, message: `${param}: ${why}` });
+  if (add_generation_prompt) refuse(param, 'contradicts add_generation_prompt.');
+  const { role } = messages.at(-1)!;
+  if (role !== 'assistant' && role !== '助手') refuse(param, 'the last message is not the assistant’s.');
+  return 'continued';
 }

@@ -56,6 +56,11 @@ export class EdgeError extends Error {
   }
 }
 
+/** Refuses a request for one of its fields, as the client calls it. */
+export function refuse(param: string, why: string): never {
+  throw new EdgeError({ kind: 'invalid_request', param, message: `${param}: ${why}` });
+}
+
 /** Why a signal was aborted; one that says nothing else speaks of its client. */
 export function whyStopped({ reason }: AbortSignal): Problem {
   return reason instanceof EdgeError ? reason.problem : { kind: 'client_gone' };

@@ -6,7 +6,7 @@
 import type { GenerateRequest, Sampling } from 'huozi-gpu-backend/protocol';
 import * as z from 'zod/mini';
 import { formatFields } from './answer-format.ts';
-import { EdgeError } from './errors.ts';
+import { refuse } from './errors.ts';
 import { idle, label } from './idle-fields.ts';
 import { list, map } from './list.ts';
 import { also, orString } from './other-forms.ts';
@@ -169,10 +169,6 @@ function sampling(fields: Fields): Sampling {
         },
       }),
   };
-}
-
-function refuse(param: string, why: string): never {
-  throw new EdgeError({ kind: 'invalid_request', param, message: `${param}: ${why}` });
 }
 
 function randomSeed(): number {

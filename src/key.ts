@@ -7,6 +7,7 @@
  *
  * Pure and portable (Web Crypto), because the edge verifies on workerd and scripts mint on Node.
  */
+import { hex } from './hex.ts';
 
 const shape = /^(hz_([0-9A-Za-z]{1,32})_[0-9A-Za-z]{43})_([0-9A-Za-z]{22})$/;
 const checkBytes = 16;
@@ -61,10 +62,6 @@ export async function tenantOf(keySecret: string, id: string): Promise<string> {
 /** An isolate asks for the same few again and again. */
 const tenants = new Map<string, { hmac: CryptoKey; tenant: string }>();
 const mostTenants = 1_000;
-
-export function hex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
-}
 
 async function check(hmac: CryptoKey, body: string): Promise<string> {
   const mac = await crypto.subtle.sign('HMAC', hmac, encoder.encode(body));

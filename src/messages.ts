@@ -15,13 +15,13 @@
  */
 import * as z from 'zod/mini';
 import type { Speaker, Turn } from './chatml.ts';
-import { EdgeError } from './errors.ts';
+import { refuse } from './errors.ts';
 import { idle, isEmptyArray } from './idle-fields.ts';
 import { knownGood, shortWay } from './known-good.ts';
 import { list } from './list.ts';
 import { also, orString } from './other-forms.ts';
 import { functionName } from './tools.ts';
-import { echo } from './validate.ts';
+import { typeName } from './validate.ts';
 
 const speakers: Record<string, Speaker> = {
   system: '系统',
@@ -177,17 +177,9 @@ class Results {
   }
 }
 
-function refuse(param: string, why: string): never {
-  throw new EdgeError({ kind: 'invalid_request', param, message: `${param}: ${why}` });
-}
-
 function describeRole(input: unknown): string {
   const role = (input as { role?: unknown } | null)?.role;
   if (role === 'function') return 'the role "function" is not supported any more: use tool.';
   if (role === undefined) return 'this field is required.';
   return `${typeName(role)} is not a role; use system, developer, user, assistant or tool (系统, 用户, 助手).`;
-}
-
-function typeName(value: unknown): string {
-  return typeof value === 'string' ? JSON.stringify(echo(value)) : `of type ${typeof value}`;
 }

@@ -1,7 +1,8 @@
 /** `POST /v1/tokenize`: what a conversation or a text is to the model, without an answer. */
 import type { Segment, TokenizeResponse } from 'huozi-gpu-backend/protocol';
 import type { Call } from './call.ts';
-import { EdgeError, type Problem } from './errors.ts';
+import { EdgeError, type Problem, refuse } from './errors.ts';
+import { randomHex } from './hex.ts';
 import { authorise } from './keys/ask-key.ts';
 import { reserve } from './limits/reservation.ts';
 import { tokenize } from './node-api.ts';
@@ -19,7 +20,7 @@ interface Tokenized {
 export async function tokenizePrompt(call: Call, { model, prompt }: TokenizeRequest): Promise<Tokenized> {
   const nodes = await nodesOf(call, model);
   const { info } = nodes[0]!;
-  const id = `tok-${crypto.randomUUID().replaceAll('-', '')}`;
+  const id = `tok-${randomHex(16)}`;
   const reservation = await reserve(call, { id, model: model ?? info!.model, tokens: 0 });
   let failed = true;
   try {
@@ -71,6 +72,5 @@ async function onlyModel(call: Call): Promise<string> {
   const [first] = names;
   if (names.size === 1) return first!;
   if (names.size === 0) throw new EdgeError({ kind: 'no_node_available', retryAfter: 5 });
-  const message = 'model: this field is required where several models are served.';
-  throw new EdgeError({ kind: 'invalid_request', param: 'model', message });
+  return refuse('model', 'this field is required where several models are served.');
 }

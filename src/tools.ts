@@ -17,7 +17,7 @@
  */
 import * as z from 'zod/mini';
 import type { Format } from './answer-format.ts';
-import { EdgeError } from './errors.ts';
+import { refuse } from './errors.ts';
 import { idle } from './idle-fields.ts';
 import { jsonObject } from './json-object.ts';
 import { list } from './list.ts';
@@ -137,8 +137,4 @@ ${lines.join('\n')}
 <tool_call>
 {"name":"…","arguments":{…}}
 </tool_call>`;
-}
-
-function refuse(param: string, why: string): never {
-  throw new EdgeError({ kind: 'invalid_request', param, message: `${param}: ${why}` });
 }

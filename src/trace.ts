@@ -1,4 +1,5 @@
 /** W3C Trace Context: an answer's place in the trace that its client may have begun. */
+import { randomHex } from './hex.ts';
 
 export interface Trace {
   /** 32 hexadecimal digits, the client's where it sent one. */
@@ -14,7 +15,7 @@ const shape = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$
 
 /** @param traceparent of the request. One that is malformed counts as absent: a trace of its own begins. */
 export function traceOf(traceparent: string | undefined): Trace {
-  const spanId = hex(8);
+  const spanId = randomHex(8);
   const [, version, traceId, parentId, flags, more] = shape.exec(traceparent ?? '') ?? [];
   const valid =
     version !== undefined &&
@@ -23,11 +24,9 @@ export function traceOf(traceparent: string | undefined): Trace {
     /[^0]/.test(traceId!) &&
     /[^0]/.test(parentId!);
   // Sampled, because the log has it.
-  if (!valid) return { traceId: hex(16), spanId, flags: '01' };
+  if (!valid) return { traceId: randomHex(16), spanId, flags: '01' };
   return { traceId: traceId!, spanId, flags: version === '00' ? flags! : sampled(flags!) };
 }
-
-const octets = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
 /** To be sent on, to whoever works for this part. */
 export function traceparent({ traceId, spanId, flags }: Trace): string {
@@ -37,10 +36,4 @@ export function traceparent({ traceId, spanId, flags }: Trace): string {
 /** The one flag that is known of versions to come. */
 function sampled(flags: string): string {
   return Number.parseInt(flags, 16) & 1 ? '01' : '00';
-}
-
-function hex(bytes: number): string {
-  let digits = '';
-  for (const byte of crypto.getRandomValues(new Uint8Array(bytes))) digits += octets[byte];
-  return digits;
 }

@@ -1,6 +1,6 @@
 /** A request body against its schema: the value, or a 400 that names the first field at fault. */
 import type * as z from 'zod/mini';
-import { EdgeError } from './errors.ts';
+import { EdgeError, refuse } from './errors.ts';
 import { knownGood } from './known-good.ts';
 
 /** Longest piece of the client's own words (a field's name, a role) that an error repeats. */
@@ -24,10 +24,15 @@ export function validate<S extends z.ZodMiniType>(
   // An unknown field is reported at its parent.
   const path = issue.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0]!] : issue.path;
   const param = path.map((part) => echo(String(part))).join('.');
-  throw new EdgeError({ kind: 'invalid_request', param, message: `${param}: ${issue.message}` });
+  return refuse(param, issue.message);
 }
 
-export function echo(text: string): string {
+/** What stands where one of several words should, for an error that says so. */
+export function typeName(value: unknown): string {
+  return typeof value === 'string' ? JSON.stringify(echo(value)) : `of type ${typeof value}`;
+}
+
+function echo(text: string): string {
   return text.length > longestEcho ? `${text.slice(0, longestEcho)}…` : text;
 }
 

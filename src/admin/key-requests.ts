@@ -1,6 +1,7 @@
 /** Bodies and queries of the admin API, validated. */
 import * as z from 'zod/mini';
 import { type KeySettings, scopes } from '../keys/key-record.ts';
+import { pageLimit } from '../page-limit.ts';
 import { moment } from '../usage/usage-query.ts';
 import { validate } from '../validate.ts';
 
@@ -44,15 +45,7 @@ export const rotation = z.strictObject({
 });
 
 export const page = z.strictObject({
-  limit: z._default(
-    z.pipe(
-      z.transform((value: unknown) =>
-        typeof value === 'string' && /^\d{1,4}$/.test(value) ? Number(value) : value,
-      ),
-      z.int().check(z.minimum(1), z.maximum(100)),
-    ),
-    20,
-  ),
+  limit: pageLimit,
   after: z.optional(z.string()),
   name: z.optional(z.string()),
 });

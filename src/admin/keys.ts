@@ -1,6 +1,6 @@
 /** What an admin does with keys. The key's own object is what counts; the directory keeps a copy to be listed. */
 import type { Env } from '../env.ts';
-import { EdgeError } from '../errors.ts';
+import { EdgeError, refuse } from '../errors.ts';
 import { keyHash, mintKey } from '../key.ts';
 import { type KeyRecord, type KeySettings, type ShownKey, show } from '../keys/key-record.ts';
 import { directory, keyObject } from '../keys/objects.ts';
@@ -51,7 +51,7 @@ export async function revokeKey(env: Env, id: string): Promise<ShownKey> {
 export async function rotateKey(env: Env, id: string, overlapSeconds: number): Promise<FreshKey> {
   const { revoked_at } = await readKey(env, id);
   if (revoked_at !== null) {
-    throw new EdgeError({ kind: 'invalid_request', param: 'id', message: 'id: this key has been revoked.' });
+    refuse('id', 'this key has been revoked.');
   }
   const key = await mint(env, id);
   const until = Math.floor(Date.now() / 1000) + overlapSeconds;

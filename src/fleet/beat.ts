@@ -6,7 +6,7 @@
 import type { Context } from 'hono';
 import * as z from 'zod/mini';
 import { type App, parseJson } from '../app.ts';
-import { EdgeError } from '../errors.ts';
+import { EdgeError, refuse } from '../errors.ts';
 import { validate } from '../validate.ts';
 import { fleetObject } from './fleet-api.ts';
 import type { Beat } from './roster.ts';
@@ -39,8 +39,7 @@ export async function hearBeat(c: Context<App>): Promise<Response> {
     throw new EdgeError({ kind: 'invalid_signature' });
   const beat = validate(beatBody, parseJson(body)) as unknown as Beat;
   if (Math.abs(Date.now() - beat.sent_at) > freshMs) {
-    const message = 'sent_at: is more than 30 seconds from the time here.';
-    throw new EdgeError({ kind: 'invalid_request', param: 'sent_at', message });
+    refuse('sent_at', 'is more than 30 seconds from the time here.');
   }
   const nodes = await fleetObject(c.env).hear(beat);
   return c.json({ nodes, beat_every_ms: beatEveryMs });

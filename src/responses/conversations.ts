@@ -1,6 +1,6 @@
 /** From the worker to a conversation's object. */
 import type { Call } from '../call.ts';
-import { EdgeError } from '../errors.ts';
+import { EdgeError, refuse } from '../errors.ts';
 import { authorise } from '../keys/ask-key.ts';
 import type { Remote } from '../keys/key-api.ts';
 import { log } from '../log.ts';
@@ -119,8 +119,4 @@ function asKept(settings: Settings, standing: Standing): { json: string; output:
 
 function tooLong(text: string): boolean {
   return text.length * 3 > longestKept && encoder.encode(text).length > longestKept;
-}
-
-function refuse(param: string, why: string): never {
-  throw new EdgeError({ kind: 'invalid_request', param, message: `${param}: ${why}` });
 }

@@ -1,7 +1,8 @@
 /** Queries of stored responses. Lists come as `include=` or, from OpenAI's clients, as `include[]=`. */
 import * as z from 'zod/mini';
-import { EdgeError } from '../errors.ts';
+import { refuse } from '../errors.ts';
 import { idle } from '../idle-fields.ts';
+import { pageLimit } from '../page-limit.ts';
 import { validate } from '../validate.ts';
 import type { Item } from './items.ts';
 
@@ -19,15 +20,7 @@ export const retrieval = z.strictObject({
 
 export const itemsQuery = z.strictObject({
   include,
-  limit: z._default(
-    z.pipe(
-      z.transform((value: unknown) =>
-        typeof value === 'string' && /^\d{1,4}$/.test(value) ? Number(value) : value,
-      ),
-      z.int().check(z.minimum(1), z.maximum(100)),
-    ),
-    20,
-  ),
+  limit: pageLimit,
   order: z._default(z.literal(['asc', 'desc']), 'desc'),
   after: z.optional(z.string()),
 });
@@ -45,8 +38,7 @@ export function parseItemsQuery(params: Record<string, string[]>) {
       const ordered = order === 'asc' ? items : items.toReversed();
       const start = after === undefined ? 0 : ordered.findIndex(({ id }) => id === after) + 1;
       if (after !== undefined && start === 0) {
-        const message = 'after: is not the id of an item of this response.';
-        throw new EdgeError({ kind: 'invalid_request', param: 'after', message });
+        refuse('after', 'is not the id of an item of this response.');
       }
       const data = ordered.slice(start, start + limit);
       return {

@@ -3,6 +3,8 @@
  * `previous_response_id` has the conversation of that response, so that all of one conversation is found in one
  * Durable Object.
  */
+import { randomHex } from '../hex.ts';
+
 const shape = /^resp_([0-9a-f]{32})[0-9a-f]{16}$/;
 
 export function isResponseId(id: string): boolean {
@@ -22,9 +24,4 @@ export function conversationOf(id: string): string {
 
 export function newItemId(prefix: 'msg' | 'fc' | 'fco'): string {
   return `${prefix}_${randomHex(24)}`;
-}
-
-function randomHex(bytes: number): string {
-  const random = crypto.getRandomValues(new Uint8Array(bytes));
-  return Array.from(random, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

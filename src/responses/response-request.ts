@@ -8,7 +8,7 @@ import { idle, isEmptyArray, isObject, label } from '../idle-fields.ts';
 import { jsonObject } from '../json-object.ts';
 import { list, map } from '../list.ts';
 import { also, orString } from '../other-forms.ts';
-import { echo, validate } from '../validate.ts';
+import { typeName, validate } from '../validate.ts';
 import { isResponseId } from './response-id.ts';
 
 const itemId = z.optional(
@@ -268,8 +268,4 @@ function asksForNoReasoning(value: unknown): boolean {
       ([name, one]) => one === null || (name === 'effort' && one === 'none'),
     )
   );
-}
-
-function typeName(value: unknown): string {
-  return typeof value === 'string' ? JSON.stringify(echo(value)) : `of type ${typeof value}`;
 }

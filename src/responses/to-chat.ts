@@ -2,7 +2,7 @@
  * A Responses request as a chat request, so that one API alone says what roles, tools, formats and settings mean.
  * Its refusals are then told in the words of the Responses API.
  */
-import { EdgeError } from '../errors.ts';
+import { EdgeError, refuse } from '../errors.ts';
 import type { Item } from './items.ts';
 import { passedOn, type ResponseFields } from './response-request.ts';
 
@@ -84,8 +84,7 @@ function settings(fields: ResponseFields): Record<string, unknown> {
   const format = text?.format;
   const logprobs = include.includes('message.output_text.logprobs');
   if (top_logprobs && !logprobs) {
-    const message = 'top_logprobs: needs "message.output_text.logprobs" in include.';
-    throw new EdgeError({ kind: 'invalid_request', param: 'top_logprobs', message });
+    refuse('top_logprobs', 'needs "message.output_text.logprobs" in include.');
   }
   const said = {
     model: fields.model,

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { type Breaker, closed, failed, probing, stateOf, succeeded } from './breaker.ts';
+import { type Breaker, closed, failed, probing, stateOf } from './breaker.ts';
+import { breakerOf, report } from './choose.ts';
 
 const now = 1_000_000;
 const failing = (times: number, at = now): Breaker => {
@@ -23,8 +24,11 @@ describe('breaker', () => {
   });
 
   test('one success closes it', () => {
-    expect(stateOf(succeeded(), now)).toBe('closed');
-    expect(failed(succeeded(), now, 0).failures).toBe(1);
+    const node = 'http://127.0.0.1:1';
+    for (let i = 0; i < 3; i++) report(node, false, now);
+    expect(breakerOf(node, now)).toMatchObject({ state: 'open', failures: 3 });
+    report(node, true, now);
+    expect(breakerOf(node, now)).toEqual({ state: 'closed', failures: 0, open_until: null });
   });
 
   test('pauses differ between isolates by half', () => {

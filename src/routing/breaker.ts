@@ -35,10 +35,6 @@ export function probing(breaker: Breaker, now: number): Breaker {
   return { ...breaker, probedAt: now };
 }
 
-export function succeeded(): Breaker {
-  return closed;
-}
-
 /** @param random in [0, 1): spreads the probes of many isolates over the second half of the pause */
 export function failed(breaker: Breaker, now: number, random: number): Breaker {
   const failures = breaker.failures + 1;

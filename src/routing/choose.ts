@@ -1,11 +1,11 @@
 /** From the nodes as they are known to the one that is asked next. */
 import type { Segment } from 'huozi-gpu-backend/protocol';
 import type { KnownNode } from '../nodes.ts';
-import { type Breaker, type BreakerState, closed, failed, probing, stateOf, succeeded } from './breaker.ts';
+import { type Breaker, type BreakerState, closed, failed, probing, stateOf } from './breaker.ts';
 import { type Asked, affinity, type Candidate, expectedTtft, type Policy, roundRobin } from './policy.ts';
 import { prefixKeys } from './prefix-keys.ts';
 
-/** An isolate's memory, by the node's URL. Plain values. */
+/** An isolate's memory, by the node's URL: of those that have failed since they last took a request. Plain values. */
 const breakers = new Map<string, Breaker>();
 
 /** Turns are an isolate's own. */
@@ -59,7 +59,7 @@ export function soonest(nodes: readonly KnownNode[], { promptTokens }: Asked, no
 
 /** That a node took a request, or that it did not or was lost with it. */
 export function report(url: string, isWell: boolean, now: number): void {
-  if (isWell) breakers.set(url, succeeded());
+  if (isWell) breakers.delete(url);
   else breakers.set(url, failed(breakers.get(url) ?? closed, now, Math.random()));
 }
 

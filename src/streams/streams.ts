@@ -2,8 +2,8 @@
 import type { Context } from 'hono';
 import { answering } from '../answering.ts';
 import { type App, callOf, parseJson } from '../app.ts';
-import { EdgeError } from '../errors.ts';
-import { hex } from '../key.ts';
+import { EdgeError, refuse } from '../errors.ts';
+import { hex, randomHex } from '../hex.ts';
 import { authorise } from '../keys/ask-key.ts';
 import { validate } from '../validate.ts';
 import { followQuery } from './follow-query.ts';
@@ -22,7 +22,7 @@ export async function answer(c: Context<App>, path: AnsweredPath): Promise<Respo
   }
   const body = parseJson(bytes);
   if (path === '/v1/responses' || !isResumable(body)) return answering[path](callOf(c), body);
-  const id = `${path === '/v1/completions' ? 'cmpl' : 'chatcmpl'}-${crypto.randomUUID().replaceAll('-', '')}`;
+  const id = `${path === '/v1/completions' ? 'cmpl' : 'chatcmpl'}-${randomHex(16)}`;
   return keep(c, bytes, { path, id, hash: '', answerId: id });
 }
 
@@ -84,9 +84,7 @@ function objectOf(c: Context<App>, id: string) {
 function idempotencyKey(c: Context<App>): string | undefined {
   const key = c.req.header('idempotency-key');
   if (key === undefined || /^[\x20-\x7e]{1,255}$/.test(key)) return key;
-  const param = 'Idempotency-Key';
-  const message = `${param}: must be 1 to 255 printable ASCII characters.`;
-  throw new EdgeError({ kind: 'invalid_request', param, message });
+  return refuse('Idempotency-Key', 'must be 1 to 255 printable ASCII characters.');
 }
 
 function whoAsks(c: Context<App>) {

@@ -6,6 +6,7 @@
 import { GgufError } from '../gguf/errors.ts';
 import { type GgufHeader, readHeader } from '../gguf/header.ts';
 import { type Model, readModel } from '../gguf/model.ts';
+import { huoziMarkers } from '../string-prompt.ts';
 import { ModelFileError, type ModelFileProblem } from './model-errors.ts';
 
 export interface ModelHeader {
@@ -21,7 +22,6 @@ export interface ModelHeader {
   end: number;
 }
 
-const markers = { begin: '<|beginofutterance|>', end: '<|endofutterance|>' };
 /** llama.cpp's own limits, `LLAMA_MAX_EXPERTS` and `LLAMA_MAX_LAYERS`. */
 const [maxExperts, maxLayers] = [512, 512];
 
@@ -100,9 +100,9 @@ function checkVocabulary(path: string, { metadata }: GgufHeader): { begin: numbe
     if (typeof id === 'number' && id < tokens.length) continue;
     throw new ModelFileError('unsupported', path, `its vocabulary has no ${key}`);
   }
-  const [begin, end] = [ids.get(markers.begin), ids.get(markers.end)];
+  const [begin, end] = [ids.get(huoziMarkers.begin), ids.get(huoziMarkers.end)];
   if (begin === undefined || end === undefined) {
-    const missing = begin === undefined ? markers.begin : markers.end;
+    const missing = begin === undefined ? huoziMarkers.begin : huoziMarkers.end;
     throw new ModelFileError('no_markers', path, `no ${missing} in its vocabulary`);
   }
   return { begin, end };

@@ -2,9 +2,10 @@
  * What `ollama create` needs to know of Huozi. The template is Go's text/template; a last message of the assistant
  * is gone on with, as Ollama's own templates do it. Ollama puts the one BOS before it, as the GGUF file asks.
  */
+import { huoziMarkers } from '../string-prompt.ts';
 import { FileToolError } from './errors.ts';
 
-const [begin, end] = ['<|beginofutterance|>', '<|endofutterance|>'];
+const { begin, end } = huoziMarkers;
 
 const template = `{{- range $i, $_ := .Messages }}{{ $last := eq (len (slice $.Messages $i)) 1 -}}
 {{- if eq .Role "system" }}${begin}系统

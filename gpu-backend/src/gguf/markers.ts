@@ -1,4 +1,5 @@
 /** Huozi's two turn markers and the other control tokens, as a file's vocabulary has them. */
+import { huoziMarkers } from '../string-prompt.ts';
 import type { GgufHeader } from './header.ts';
 
 /** `enum llama_token_type`. */
@@ -17,7 +18,7 @@ export interface Token {
   type: string;
 }
 
-export const markerTexts = ['<|beginofutterance|>', '<|endofutterance|>'] as const;
+export const markerTexts = [huoziMarkers.begin, huoziMarkers.end] as const;
 
 /** A marker that the vocabulary lacks is undefined. */
 export function findMarkers(header: GgufHeader): (Token | undefined)[] {

@@ -35,6 +35,9 @@ function tokensOf(answer: Answer): TokenLogprob[] {
   ];
 }
 
+/** Natural logarithms: where the distance of the two best tokens is looked at, to tell how near the engines compute. */
+const close = 4;
+
 /** How far the second best token lies behind the best, by each engine, where both name the same two. */
 function gaps(
   one: readonly TokenLogprob[],
@@ -67,7 +70,8 @@ export async function agree(url: string, most: number): Promise<boolean> {
       controlIds += other.ids.slice(0, -1).filter((id) => controls.has(id)).length;
       const [mine, its] = [tokensOf(one), tokensOf(other)];
       const part = parting(mine, its, huoziMarkers.end);
-      for (const [x, y] of gaps(mine, its, part?.at ?? mine.length)) if (x < 2) apart.push(Math.abs(x - y));
+      for (const [x, y] of gaps(mine, its, part?.at ?? mine.length))
+        if (x < close) apart.push(Math.abs(x - y));
       if (one.ids.join() === other.ids.join()) same++;
       else {
         if (part?.near) explained++;
@@ -75,12 +79,13 @@ export async function agree(url: string, most: number): Promise<boolean> {
       }
     }
     apart.sort((x, y) => x - y);
-    const [p99, largest] = [apart[Math.floor(0.99 * apart.length)] ?? 0, apart.at(-1) ?? 0];
+    const [half, most90] = [0.5, 0.9].map((share) => apart[Math.floor(share * apart.length)] ?? 0);
     process.stdout.write(
       `${theirs.info.library.version}: ${same} of ${asked.length} greedy answers the same id by id ` +
         `(${((100 * same) / asked.length).toFixed(1)} %), ${explained} of ${asked.length - same} differences are ` +
-        `near-ties; ${controlIds} control ids inside of answers; where the two best tokens are within 2, the engines ` +
-        `see their distance alike within ${p99.toFixed(4)} (99 %), ${largest.toFixed(4)} (all ${apart.length})\n`,
+        `near-ties; ${controlIds} control ids inside of answers; where the second token is less than ${close} behind ` +
+        `(${apart.length} times), the engines see that distance alike within ${half!.toFixed(3)} (half), ` +
+        `${most90!.toFixed(3)} (90 %), ${(apart.at(-1) ?? 0).toFixed(3)} (all)\n`,
     );
     return same >= 0.95 * asked.length && explained === asked.length - same && controlIds === 0;
   } finally {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # vLLM behind the whole product, on huozi-tiny: HUOZI_VLLM (the program) and HUOZI_HF (the weights as a Hugging Face folder).
 # Tensor parallel 1 and 2 in turn: greedy answers beside ours, then the edge's end-to-end tests and the injection corpus with
-# vLLM behind the node; at last answers amid which vLLM processes are killed.
+# vLLM behind the node; then two ranks of one vLLM, and answers amid which either engine is killed.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export VLLM_CPU_KVCACHE_SPACE=1 VLLM_CPU_OMP_THREADS_BIND=nobind OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 VLLM_NO_USAGE_STATS=1
@@ -26,4 +26,5 @@ for tensor in 1 2; do
   wait "$server" || true
   server=
 done
+npm run -s test:vllm -- ranks
 npm run -s test:vllm -- migrate

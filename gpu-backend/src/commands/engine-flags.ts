@@ -59,14 +59,8 @@ export function parseEngine(
     const value = text(option);
     return value === undefined ? [] : [`--${option}`, String(wholeNumber(option, value, 1, 4096))];
   });
-  const args = [
-    ...parallel,
-    ...(values['enable-expert-parallel'] ? ['--enable-expert-parallel'] : []),
-    ...(adapters.length > 0
-      ? ['--enable-lora', '--lora-modules', ...adapters.map(({ name, path }) => `${name}=${path}`)]
-      : []),
-    ...extra,
-  ];
+  const before = [...parallel, ...(values['enable-expert-parallel'] ? ['--enable-expert-parallel'] : [])];
+  const given = [...before, ...(adapters.length > 0 ? ['--lora'] : []), ...extra];
   if (engine === 'llama.cpp') {
     const other = [
       ...parallel.slice(0, 1),
@@ -79,7 +73,7 @@ export function parseEngine(
   if (isUpstreamKind(engine)) {
     const named = engine === 'huggingface' && text('upstream-model') !== undefined;
     if (upstreamUrl === undefined && !named) throw new UsageError(`--engine ${engine} needs --upstream`);
-    if (args.length > 0) throw new UsageError(`${args[0]} is for a vLLM that this node starts`);
+    if (given.length > 0) throw new UsageError(`${given[0]} is for a vLLM that this node starts`);
     const { url, apiKey } = upstreamOf(upstreamUrl, text('upstream-key-file'));
     const upstreamModel = text('upstream-model');
     const provider = text('provider');
@@ -108,8 +102,8 @@ export function parseEngine(
       '--lora-scale belongs to --engine llama.cpp: vLLM has the scale in the adapter itself',
     );
   }
-  if (upstreamUrl !== undefined && args.length > 0) {
-    throw new UsageError(`${args[0]} is for a vLLM that this node starts; --upstream runs already`);
+  if (upstreamUrl !== undefined && given.length > 0) {
+    throw new UsageError(`${given[0]} is for a vLLM that this node starts; --upstream runs already`);
   }
   const upstream =
     upstreamUrl === undefined
@@ -119,6 +113,8 @@ export function parseEngine(
   const logFile = text('engine-log');
   return async ({ modelPath, log, slots, maxQueue }) => {
     const { startVllmEngine } = await import('../vllm/engine.ts');
+    const { loraArgs } = await import('../vllm/lora-args.ts');
+    const args = [...before, ...(await loraArgs(adapters)), ...extra];
     return startVllmEngine({
       ...{ modelPath, log },
       ...(slots !== undefined && { slots }),

@@ -14,7 +14,7 @@ export interface Block {
 
 export function blocksOf(markdown: string): Block[] {
   const shape =
-    /(?:^<!-- (?<above>.*?) -->\n+)?^```(?<language>\w+)(?<flags>[^\n]*)\n(?<code>.*?)^```\n(?:<!-- prints: (?<prints>.*?) -->)?/gms;
+    /(?:^<!-- (?<above>[^>]*?) -->\n+)?^```(?<language>\w+)(?<flags>[^\n]*)\n(?<code>.*?)^```\n(?:<!-- prints: (?<prints>.*?) -->)?/gms;
   return [...markdown.matchAll(shape)].map(({ groups }) => ({
     language: groups!.language!,
     flags: groups!.flags!.split(' ').filter(Boolean),

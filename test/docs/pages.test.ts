@@ -36,15 +36,26 @@ it.each(bilingual)('%s and %s: the same code, and as many sections, rows and bul
   }
 });
 
-it('every command in docs/ is run, or says why it is not', () => {
+/** The tests that a block's comment says run it, outside of docs/, whose own commands.test.ts runs its `sh run`. */
+const testsOf = (above = '') => /^run by: (.+)$/.exec(above)?.[1]?.split(', ') ?? [];
+
+it('every command is run, by a test that is there, or says why it is not', () => {
   const silent = pages
-    .filter((page) => page.startsWith('docs/'))
     .flatMap((page) => blocksOf(read(page)).map((block) => ({ page, ...block })))
-    .filter(({ language, flags, above }) => {
-      const isRun = flags.includes('run');
-      return language === 'sh' && !isRun && !above?.startsWith('not run: ');
+    .filter(({ page, language, flags, above }) => {
+      if (language !== 'sh' || above?.startsWith('not run: ')) return false;
+      if (page.startsWith('docs/')) return !flags.includes('run');
+      const tests = testsOf(above);
+      return tests.length === 0 || !tests.every((test) => existsSync(new URL(test, root)));
     });
   expect(silent).toEqual([]);
+});
+
+it('no command hides in an indented block, which nothing here would look at', () => {
+  const hidden = pages.filter((page) =>
+    /^ {4}\S*(npx|npm|curl) /m.test(read(page).replace(/^```.*?^```/gms, '')),
+  );
+  expect(hidden).toEqual([]);
 });
 
 const scripts = (manifest: string) => Object.keys(JSON.parse(read(manifest)).scripts);
@@ -55,8 +66,10 @@ interface Program {
 
 const programs: Record<string, (command: string) => Promise<Program>> = {
   huozi: (command) => import(`../../sdk/src/cli/${command}.ts`),
-  'huozi-gpu-backend': async (command) =>
-    (await import(`../../gpu-backend/src/commands/${command}.ts`))[command],
+  'huozi-gpu-backend': async (command) => {
+    const name = command.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+    return (await import(`../../gpu-backend/src/commands/${command}.ts`))[name];
+  },
 };
 /** What others made, and what of it is used; none of it is ours to test. */
 const foreign: Record<string, RegExp> = {

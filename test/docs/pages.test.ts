@@ -85,6 +85,8 @@ const foreign: Record<string, RegExp> = {
   openssl: /^rand -hex 32/,
   cloudflared: /^tunnel (login|create|route dns|run)/,
   python3: /./,
+  // Of gpu-backend/examples/vllm, to which the page links.
+  'rank.sh': /./,
 };
 
 /** Undefined where the command can be typed as it stands there. */

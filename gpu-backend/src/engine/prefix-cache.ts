@@ -11,6 +11,17 @@
  * tree + Σ over running sequences (cells it may come to use − its depth in the tree) ≤ all cells.
  */
 
+import {
+  commonLength,
+  find,
+  holderOf,
+  type Lease,
+  type Node,
+  newNode,
+  newRoot,
+  split,
+} from './prefix-tree.ts';
+
 /** What llama.cpp does with the cells of sequences; `to` -1 is the end. */
 export interface SequenceMemory {
   removeCells(id: number, from: number, to: number): void;
@@ -26,46 +37,12 @@ export interface PrefixCacheOptions {
   enabled?: boolean;
 }
 
-/** A running sequence's place in the tree. */
-export interface Lease {
-  /** llama.cpp's sequence id. */
-  id: number;
-  /** Tokens by position; what is not yet evaluated means nothing. */
-  readonly tokens: Int32Array;
-  /** Prompt tokens that were there already. */
-  readonly cached: number;
-  /** KV cells that it may come to use, shared ones included. */
-  readonly cells: number;
-  node: Node;
-}
-
-interface Node {
-  readonly tenant: string;
-  parent: Node | undefined;
-  readonly children: Map<number, Node>;
-  /** Its tokens are `tokens[from, to)`. */
-  tokens: Int32Array;
-  from: number;
-  to: number;
-  /** Tokens from the root to its end. */
-  depth: number;
-  /** Running sequences attached here or below. */
-  users: number;
-  /** Those attached here. */
-  readonly leases: Lease[];
-  /** The id that keeps the cells of a leaf nobody runs on; -1 elsewhere. */
-  holder: number;
-  lastUse: number;
-}
-
 /** A cached prefix that nobody runs on. */
 export interface CachedPrefix {
   tenant: string;
   tokens: Int32Array;
   id: number;
 }
-
-const noTokens = new Int32Array(0);
 
 export class PrefixCache {
   readonly #memory: SequenceMemory;
@@ -102,7 +79,7 @@ export class PrefixCache {
   /** Tokens at the beginning of `tokens` whose KV is there, up to `limit`. */
   match(tenant: string, tokens: Int32Array, limit: number): number {
     const root = this.#roots.get(tenant);
-    return root ? this.#find(root, tokens, limit).depth : 0;
+    return root ? find(root, tokens, limit).depth : 0;
   }
 
   /**
@@ -113,8 +90,8 @@ export class PrefixCache {
    */
   join(tenant: string, tokens: Int32Array, limit: number): Lease | undefined {
     const cells = tokens.length;
-    const root = this.#roots.get(tenant) ?? newNode(tenant, undefined, noTokens, 0, 0);
-    const found = this.#find(root, tokens, this.#enabled ? limit : 0);
+    const root = this.#roots.get(tenant) ?? newRoot(tenant);
+    const found = find(root, tokens, this.#enabled ? limit : 0);
     let unpinned = found.users > 0 ? 0 : found.within;
     if (found.users === 0) {
       for (let node = found.node.parent; node && node.users === 0; node = node.parent)
@@ -124,7 +101,7 @@ export class PrefixCache {
 
     this.#roots.set(tenant, root);
     const node =
-      found.within < found.node.to - found.node.from ? this.#split(found.node, found.within) : found.node;
+      found.within < found.node.to - found.node.from ? split(found.node, found.within) : found.node;
     const lease: Lease = { id: -1, tokens, cached: found.depth, cells, node };
     node.leases.push(lease);
     this.#promised += cells - node.depth;
@@ -203,36 +180,6 @@ export class PrefixCache {
       });
   }
 
-  /** @returns where the shared part ends: `within` tokens into `node`, and whether somebody runs on that node */
-  #find(root: Node, tokens: Int32Array, limit: number) {
-    let node = root;
-    let within = 0;
-    for (;;) {
-      const depth = node.depth;
-      if (depth >= limit) break;
-      const child = node.children.get(tokens[depth] as number);
-      if (!child) break;
-      node = child;
-      within = commonLength(child, tokens, depth, limit);
-      if (within < child.to - child.from) break;
-    }
-    return { node, within, depth: node.depth - (node.to - node.from) + within, users: node.users };
-  }
-
-  /** Cuts a node after `within` tokens. @returns the new upper part */
-  #split(node: Node, within: number): Node {
-    const middle = node.from + within;
-    const upper = newNode(node.tenant, node.parent, node.tokens, node.from, middle);
-    upper.depth = node.depth - (node.to - middle);
-    upper.users = node.users;
-    upper.lastUse = node.lastUse;
-    node.parent?.children.set(node.tokens[node.from] as number, upper);
-    upper.children.set(node.tokens[middle] as number, node);
-    node.parent = upper;
-    node.from = middle;
-    return upper;
-  }
-
   #pin(node: Node): void {
     this.#clock++;
     for (let at: Node | undefined = node; at; at = at.parent) this.#pinOne(at);
@@ -262,9 +209,9 @@ export class PrefixCache {
     const { id, node, tokens } = lease;
     const { depth } = node;
     const within = commonLength(child, tokens, depth, end);
-    const next = within < child.to - child.from ? this.#split(child, within) : child;
+    const next = within < child.to - child.from ? split(child, within) : child;
     this.#memory.removeCells(id, depth, depth + within);
-    this.#memory.shareCells(this.#holderOf(next), id, depth, depth + within);
+    this.#memory.shareCells(holderOf(next), id, depth, depth + within);
     node.leases.splice(node.leases.indexOf(lease), 1);
     next.leases.push(lease);
     lease.node = next;
@@ -300,17 +247,6 @@ export class PrefixCache {
     this.#promised -= end - depth;
   }
 
-  /** A sequence that has all the cells from the root to the end of `node`. */
-  #holderOf(node: Node): number {
-    for (let at = node; ; ) {
-      if (at.holder >= 0) return at.holder;
-      for (const { id } of at.leases) if (id >= 0) return id;
-      const [below] = at.children.values();
-      if (!below) return -1;
-      at = below;
-    }
-  }
-
   #makeRoom(): void {
     for (;;) {
       const lacking = this.#tree + this.#promised - this.#cells;
@@ -335,7 +271,7 @@ export class PrefixCache {
       // That leaf may have been the only holder of the very prefix: then its id, cut short, is here already.
       if (lease.id >= 0) return;
     }
-    const source = this.#holderOf(lease.node);
+    const source = holderOf(lease.node);
     lease.id = this.#freeIds.pop() as number;
     if (lease.node.depth > 0) this.#memory.shareCells(source, lease.id, 0, lease.node.depth);
   }
@@ -375,35 +311,4 @@ export class PrefixCache {
   #prune(node: Node): void {
     if (!node.parent && node.users === 0 && node.children.size === 0) this.#roots.delete(node.tenant);
   }
-}
-
-function newNode(
-  tenant: string,
-  parent: Node | undefined,
-  tokens: Int32Array,
-  from: number,
-  to: number,
-): Node {
-  const children = new Map<number, Node>();
-  return {
-    tenant,
-    parent,
-    children,
-    tokens,
-    from,
-    to,
-    depth: 0,
-    users: 0,
-    leases: [],
-    holder: -1,
-    lastUse: 0,
-  };
-}
-
-/** How many tokens of `node`, which begins at position `depth`, are those of `tokens` up to `limit`. */
-function commonLength(node: Node, tokens: Int32Array, depth: number, limit: number): number {
-  const most = Math.min(node.to - node.from, limit - depth);
-  let length = 0;
-  while (length < most && node.tokens[node.from + length] === tokens[depth + length]) length++;
-  return length;
 }

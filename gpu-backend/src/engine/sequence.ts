@@ -3,7 +3,7 @@ import { Detokenizer } from './detokenizer.ts';
 import { ContinuationError } from './errors.ts';
 import { type LogitChange, logitChanges } from './logit-change.ts';
 import { Logprobs } from './logprobs.ts';
-import type { Lease } from './prefix-cache.ts';
+import type { Lease } from './prefix-tree.ts';
 import type { Sampler } from './sampler.ts';
 import { StopStrings } from './stop-strings.ts';
 import { drawAllowed, TokenGrammar } from './token-grammar.ts';

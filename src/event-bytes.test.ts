@@ -45,7 +45,10 @@ describe('closesStream', () => {
 it('isPing knows pings alone', () => {
   expect(isPing(bytes(': ping\n\n'))).toBe(true);
   expect(isPing(bytes('data: 1\n'))).toBe(false);
-  expect(isPing(bytes(': ping\n\n: ping\n\n'))).toBe(false);
+  expect(isPing(bytes(': ping   \n\n: ping\n\n'))).toBe(true);
+  expect(isPing(bytes(': ping\ndata: 1\n\n'))).toBe(false);
+  expect(isPing(bytes(': ping\n\nid: 1\ndata: {}\n\n'))).toBe(false);
+  expect(isPing(bytes(': usage {}\ndata: [DONE]\n\n'))).toBe(false);
 });
 
 describe('readLastWrite', () => {

@@ -20,7 +20,7 @@ const idMark = encoder.encode('id: ');
 const dataMark = encoder.encode('data: ');
 const decoder = new TextDecoder();
 const done = encoder.encode('data: [DONE]\n\n');
-const pingLength = ': ping\n\n'.length;
+const pingMark = encoder.encode(': ping');
 
 /** Where the last whole event ends: just after its blank line, or 0. */
 export function wholeEvents(bytes: Uint8Array): number {
@@ -53,8 +53,14 @@ export function codeOf(event: Uint8Array): string | undefined {
   return /"code":"(\w{1,64})"/.exec(decoder.decode(event))?.[1];
 }
 
+/** Whether whole events are pings and nothing else: several have come together where a client was slow. */
 export function isPing(bytes: Uint8Array): boolean {
-  return bytes.length === pingLength && bytes[0] === colon;
+  // Almost every write ends here.
+  if (bytes[0] !== colon) return false;
+  for (let at = 0; at < bytes.length; at = bytes.indexOf(lf, at) + 2) {
+    if (!isMark(bytes, at, pingMark)) return false;
+  }
+  return true;
 }
 
 export function join(first: Uint8Array, second: Uint8Array): Uint8Array {

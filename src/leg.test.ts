@@ -1,17 +1,22 @@
 /** A leg without a network: what relaying over real workerd cannot wait for or bring about. */
 import fc from 'fast-check';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { ping } from '../gpu-backend/src/ping.ts';
 import { Leg } from './leg.ts';
 
 const node = { url: 'http://node', token: 'token' };
 const encoder = new TextEncoder();
+/** Hardly longer than the shortest that a node writes. */
+const text = (at: number) => `id: ${at}\ndata: {"content":"字"}\n\n`;
+const end = ': usage {"prompt_tokens":5}\ndata: [DONE]\n\n';
 
 function legOf(silenceMs = 5_000) {
   const abort = new AbortController();
-  let controller!: ReadableStreamDefaultController<Uint8Array>;
-  const body = new ReadableStream<Uint8Array>({
+  let controller!: ReadableByteStreamController;
+  const body = new ReadableStream({
+    type: 'bytes',
     start(given) {
-      controller = given;
+      controller = given as ReadableByteStreamController;
     },
   });
   // As `fetch` does when its signal aborts.
@@ -20,9 +25,8 @@ function legOf(silenceMs = 5_000) {
   return { leg, abort, send: (text: string) => controller.enqueue(encoder.encode(text)), controller };
 }
 
-async function readAll(leg: Leg): Promise<string[]> {
+async function readAll(leg: Leg, writes: string[] = []): Promise<string[]> {
   const decoder = new TextDecoder();
-  const writes: string[] = [];
   for (let events = await leg.read(); events; events = await leg.read()) writes.push(decoder.decode(events));
   return writes;
 }
@@ -34,18 +38,25 @@ afterEach(() => {
 
 describe('a leg', () => {
   it('gives whole events only, as early as they are whole, wherever the bytes were cut', async () => {
-    const stream = `${Array.from({ length: 9 }, (_, at) => `id: ${at}\ndata: {"t":"字${at}"}\n\n`).join('')}data: [DONE]\n\n`;
+    const stream = [ping, ...Array.from({ length: 9 }, (_, at) => text(at)), ping].join('');
     const bytes = encoder.encode(stream);
+    const wholeUpTo = (end: number) => new TextDecoder().decode(bytes.slice(0, end)).split(/(?<=\n\n)/);
     await fc.assert(
       fc.asyncProperty(fc.array(fc.nat(bytes.length), { maxLength: 40 }), async (cuts) => {
-        const { leg, controller } = legOf();
+        const { leg, controller, send } = legOf();
+        const writes: string[] = [];
+        const all = readAll(leg, writes);
         const at = [0, ...cuts.toSorted((a, b) => a - b), bytes.length];
         for (let cut = 1; cut < at.length; cut++) {
-          if (at[cut - 1] !== at[cut]) controller.enqueue(bytes.slice(at[cut - 1], at[cut]));
+          if (at[cut - 1] === at[cut]) continue;
+          controller.enqueue(bytes.slice(at[cut - 1], at[cut]));
+          await new Promise(setImmediate);
+          const whole = wholeUpTo(at[cut]!).filter((event) => event.endsWith('\n\n'));
+          expect(writes.join('')).toBe(whole.join(''));
         }
-        controller.close();
-        const writes = await readAll(leg);
-        expect(writes.join('')).toBe(stream);
+        send(end);
+        await all;
+        expect(writes.join('')).toBe(stream + end);
         expect(writes.every((write) => write.endsWith('\n\n'))).toBe(true);
         expect(leg.end).toBe('done');
       }),
@@ -56,9 +67,9 @@ describe('a leg', () => {
     vi.useFakeTimers();
     const { leg, abort, send } = legOf(1_000);
     const writes = readAll(leg);
-    for (let ping = 0; ping < 5; ping++) {
+    for (let sent = 0; sent < 5; sent++) {
       await vi.advanceTimersByTimeAsync(900);
-      send(': ping\n\n');
+      send(ping);
     }
     expect(abort.signal.aborted).toBe(false);
     await vi.advanceTimersByTimeAsync(2_000);
@@ -70,11 +81,11 @@ describe('a leg', () => {
   it('is not lost while a slow client holds things up', async () => {
     vi.useFakeTimers();
     const { leg, abort, send } = legOf(1_000);
-    send('data: {"t":1}\n\n');
+    send(text(1));
     await leg.read();
     await vi.advanceTimersByTimeAsync(60_000);
     expect(abort.signal.aborted).toBe(false);
-    send('data: [DONE]\n\n');
+    send(end);
     await leg.read();
     expect(leg.end).toBe('done');
   });

@@ -3,6 +3,7 @@
  * long as nothing goes wrong.
  */
 import type { NodeUsage } from 'huozi-gpu-backend/protocol';
+import { leastRead } from '../gpu-backend/src/ping.ts';
 import { nodesProblem, type Problem } from './errors.ts';
 import {
   closesStream,
@@ -29,6 +30,16 @@ export type LegEnd = 'done' | 'failed' | 'lost';
 
 /** No event is near as long: what comes without a blank line for so many bytes is no event stream. */
 const longestEvent = 1024 * 1024;
+/** Bytes that a read has room for: as many as workerd gives by itself. */
+const leastRoom = 4096;
+const atEventsStart = { min: leastRead };
+const amidEvent = { min: 1 };
+
+/** Of a ReadableStreamBYOBReader; the DOM's types do not know of `min` yet. */
+interface BytesReader {
+  read(into: Uint8Array<ArrayBuffer>, least: { min: number }): Promise<{ value?: Uint8Array | undefined }>;
+  releaseLock(): void;
+}
 
 export class Leg {
   readonly node: NodeAddress;
@@ -38,7 +49,7 @@ export class Leg {
   readonly #endTold: number;
   #toSkip: number;
   readonly #body: ReadableStream<Uint8Array>;
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #reader: BytesReader;
   readonly #abort: AbortController;
   readonly #stop: (() => Promise<NodeUsage | undefined>) | undefined;
   readonly #silence: ReturnType<typeof setInterval>;
@@ -57,6 +68,7 @@ export class Leg {
   #problem: Problem = { kind: 'node_lost' };
 
   /**
+   * @param body a stream of bytes
    * @param abort ends the fetch that `body` comes from
    * @param silenceMs a node pings every 2 s, so one that says nothing whole for so long hangs or is gone
    * @param ids of the legs before; gets those of this one
@@ -79,7 +91,7 @@ export class Leg {
     this.#toSkip = endTold;
     this.#id = id;
     this.#body = body;
-    this.#reader = body.getReader();
+    this.#reader = body.getReader({ mode: 'byob' });
     this.#abort = abort;
     this.#stop = stop;
     this.#silence = setInterval(() => {
@@ -174,8 +186,12 @@ export class Leg {
   async #next(): Promise<Uint8Array | undefined> {
     this.#waiting = true;
     try {
-      const { value } = await this.#reader.read();
-      return value;
+      // An event that was cut has no length of which to wait for more than comes.
+      const begun = this.#incomplete?.length ?? 0;
+      // As much again as there is, so that a long event is not joined out of a thousand pieces.
+      const into = new Uint8Array(Math.max(leastRoom, begun));
+      const { value } = await this.#reader.read(into, begun ? amidEvent : atEventsStart);
+      return value?.length ? value : undefined;
     } catch {
       return undefined;
     } finally {

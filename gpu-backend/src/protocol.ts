@@ -18,7 +18,7 @@
  * A stream: the role event together with the first text, text events, the event with `finish_reason`,
  * the usage event if asked for, then `: usage {NodeUsage}` and `data: [DONE]` in one write. A stream that
  * fails ends with `: usage {NodeUsage}` and `data: {"error":{…}}` instead, without `[DONE]`. `: ping`
- * comes after 2 s without an event.
+ * comes after 2 s without an event. No write is shorter than 32 bytes: the edge does not look at less (ping.ts).
  *
  * With `n` choices each chunk names its choice, `: ids` are that choice's, `id:` counts over all of them, and `[DONE]`
  * comes after the last. What a tool call or an `echo` tells is told under the same rules.

@@ -1,8 +1,9 @@
 /** Pieces of an endpoint's answer → the bytes that a node would write, and what was used. */
 import type { ClientEvents, NodeUsage } from 'huozi-gpu-backend/protocol';
 import { StopStrings } from '../../gpu-backend/src/engine/stop-strings.ts';
+import { ping } from '../../gpu-backend/src/ping.ts';
 import type { Piece } from './ask-endpoint.ts';
-import { Events, ping } from './events.ts';
+import { Events } from './events.ts';
 import { endingTexts } from './parameters.ts';
 
 /** As a node does. */
@@ -40,7 +41,9 @@ export class AnswerStream {
     this.#events = new Events(source.events);
     this.#stops = new StopStrings([...endingTexts, ...source.stop]);
     const encoder = new TextEncoder();
-    this.readable = new ReadableStream<Uint8Array>({
+    this.readable = new ReadableStream({
+      // What a leg reads from must be one of bytes.
+      type: 'bytes',
       pull: async (controller) => {
         const { events, ended } = await this.#step();
         if (events) controller.enqueue(encoder.encode(events));

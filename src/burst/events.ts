@@ -1,8 +1,6 @@
 /** An endpoint's answer in the words of a node's (huozi-gpu-backend/protocol), without token ids, which nobody knows. */
 import type { ClientEvents, NodeUsage } from 'huozi-gpu-backend/protocol';
 
-export const ping = ': ping\n\n';
-
 export class Events {
   readonly #events: ClientEvents;
   readonly #chat: boolean;

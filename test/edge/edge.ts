@@ -42,12 +42,12 @@ export const adminToken = 'an-admin-token-for-tests-of-the-edge';
  * For a test file: the worker before one node, which answers 好 unless a test says otherwise. Both are there from the
  * first test on, and not before.
  */
-export function edgeBeforeNode(): { node: ScriptedNode; edge: Edge } {
+export function edgeBeforeNode(bindings: Record<string, string> = {}): { node: ScriptedNode; edge: Edge } {
   const node = new ScriptedNode();
   const edge = {} as Edge;
   beforeAll(async () => {
     await node.start();
-    Object.assign(edge, await startEdge([node]));
+    Object.assign(edge, await startEdge([node], undefined, { bindings }));
   });
   afterAll(async () => {
     await edge.stop?.();
@@ -154,7 +154,7 @@ export async function errorOf(response: Response): Promise<{ status: number; [fi
 
 /** What a client reads, without the probes that came in between. */
 export function withoutPings(stream: string): string {
-  return stream.replaceAll(': ping\n\n', '');
+  return stream.replaceAll(/: ping *\n\n/g, '');
 }
 
 /** Looks again until `look` gives something; the test's own time limit is what ends it otherwise. */

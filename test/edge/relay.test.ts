@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { ping } from '../../gpu-backend/src/ping.ts';
 import { chat, edgeBeforeNode, startEdge, until, withoutPings } from './edge.ts';
 import { accept, type Generation, streamOf, textEvent } from './scripted-node.ts';
 
@@ -131,7 +132,7 @@ describe('a node that is lost', () => {
   it('before its first event, with no other one to turn to: an error and nothing else', async () => {
     node.script = (generation) => {
       accept(generation);
-      generation.response.write(': ping\n\n', () => generation.response.socket!.resetAndDestroy());
+      generation.response.write(ping, () => generation.response.socket!.resetAndDestroy());
     };
     expect(await streamed()).toBe(nodeLost);
   });

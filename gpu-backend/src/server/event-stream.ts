@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { GenerationEnd, TokenDetails } from '../engine/types.ts';
+import { ping } from '../ping.ts';
 import type { NodeUsage } from '../protocol.ts';
 import type { AnswerEvents } from './answer-events.ts';
 import { type CancelCause, endError } from './errors.ts';
@@ -117,7 +118,7 @@ export class EventStream implements GenerationSink {
   };
 
   #sendPing = (): void => {
-    if (!this.#ended) this.#write(': ping\n\n');
+    if (!this.#ended) this.#write(ping);
   };
 
   #write(bytes: string): void {

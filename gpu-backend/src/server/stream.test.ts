@@ -1,6 +1,7 @@
 /** The bytes of protocol.ts, exactly, over real HTTP. The engine is scripted: text and ids must be known. */
 import type { ServerResponse } from 'node:http';
 import { expect, test } from 'vitest';
+import { ping } from '../ping.ts';
 import { AnswerEvents } from './answer-events.ts';
 import { EventStream } from './event-stream.ts';
 import { Frames, systemFingerprint } from './frames.ts';
@@ -265,13 +266,13 @@ test('pings before the first token and between events, each a comment of its own
   const arrival = engine.arrival();
   const answer = (await send(url, '/v1/generate', generateBody())).read();
   const generation = await arrival;
-  await answer.until(': ping\n\n', 2);
+  await answer.until(ping, 2);
   generation.text('A', 1);
   await answer.until('"content":"A"');
-  await answer.until(': ping\n\n', answer.count(': ping\n\n') + 1);
+  await answer.until(ping, answer.count(ping) + 1);
   generation.end('stop');
   await answer.ended;
-  expect(answer.text.replaceAll(': ping\n\n', '')).toMatch(/^id: 0\n.*data: \[DONE\]\n\n$/s);
+  expect(answer.text.replaceAll(ping, '')).toMatch(/^id: 0\n.*data: \[DONE\]\n\n$/s);
 });
 
 test('not streaming: one body, usage in a header', async () => {

@@ -4,7 +4,12 @@ import type { Logger } from 'pino';
 import { z } from 'zod';
 import { ExpertsUnavailableError } from '../engine/errors.ts';
 import type { EngineStats } from '../engine/types.ts';
-import { UpstreamMalformedError, UpstreamStatusError, UpstreamUnreachableError } from '../upstream/errors.ts';
+import {
+  UpstreamFailedError,
+  UpstreamMalformedError,
+  UpstreamStatusError,
+  UpstreamUnreachableError,
+} from '../upstream/errors.ts';
 import type { UpstreamHttp } from '../upstream/http.ts';
 import type {
   UpstreamAdapter,
@@ -157,7 +162,7 @@ export class VllmAdapter implements UpstreamAdapter {
     let finishReason: string | undefined;
     let cachedTokens: number | undefined;
     const take = (told: Told) => {
-      if (told.error !== undefined) throw new UpstreamMalformedError(told.error);
+      if (told.failed) throw new UpstreamFailedError('vLLM');
       finishReason = told.finishReason ?? finishReason;
       cachedTokens = told.cachedTokens ?? cachedTokens;
       if (told.drawn) progress.onDrawn(told.drawn);

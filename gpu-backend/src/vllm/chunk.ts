@@ -23,7 +23,7 @@ const chunk = z.looseObject({
   usage: z.nullish(
     z.looseObject({ prompt_tokens_details: z.nullish(z.looseObject({ cached_tokens: z.nullish(z.int()) })) }),
   ),
-  error: z.nullish(z.looseObject({ message: z.string() })),
+  error: z.optional(z.unknown()),
 });
 
 type Logprobs = z.infer<typeof logprobs>;
@@ -32,7 +32,7 @@ export interface Told {
   drawn?: Drawn;
   finishReason?: string;
   cachedTokens?: number;
-  error?: string;
+  failed?: boolean;
 }
 
 /** What JSON can say of a token that cannot come. */
@@ -53,7 +53,7 @@ export class ChunkReader {
   read(data: unknown): Told {
     const { choices, usage, error } = this.#parse(data);
     const told: Told = {};
-    if (error) told.error = error.message;
+    if (error) told.failed = true;
     const cached = usage?.prompt_tokens_details?.cached_tokens;
     if (typeof cached === 'number') told.cachedTokens = cached;
     const [first] = choices;

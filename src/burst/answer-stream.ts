@@ -68,7 +68,7 @@ export class AnswerStream {
       this.#next ??= this.#source.pieces.next();
       let next: IteratorResult<Piece> | undefined;
       try {
-        next = await Promise.race([this.#next, after(pingMs)]);
+        next = await within(pingMs, this.#next);
       } catch {
         return this.#fail();
       }
@@ -104,10 +104,10 @@ export class AnswerStream {
   /** What comes after the end is only its usage. */
   async #hearUsage(worthWaiting: boolean): Promise<void> {
     const { pieces, abort } = this.#source;
-    const deadline = worthWaiting ? after(usageMs) : undefined;
+    const until = Date.now() + usageMs;
     try {
-      while (deadline && !this.#told) {
-        const next = await Promise.race([pieces.next(), deadline]);
+      while (worthWaiting && !this.#told) {
+        const next = await within(until - Date.now(), pieces.next());
         if (!next || next.done) break;
         this.#told = next.value.usage;
       }
@@ -122,6 +122,11 @@ export class AnswerStream {
   }
 }
 
-function after(ms: number): Promise<undefined> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
+/** Nothing, if it is not there by then; and no timer is left of what was in time. */
+async function within<T>(ms: number, value: Promise<T>): Promise<T | undefined> {
+  let timer: ReturnType<typeof setTimeout>;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  return Promise.race([value, late]).finally(() => clearTimeout(timer));
 }

@@ -7,7 +7,8 @@ import { workerds } from '../workerds.ts';
 import { chat, edgeBeforeNode, errorOf, keyOf, startEdge, until } from './edge.ts';
 import { accept, answer, type Generation, streamOf, textEvent } from './scripted-node.ts';
 
-const { node, edge } = edgeBeforeNode();
+// No test here is about a slow node, and this one shares a process with a thousand requests.
+const { node, edge } = edgeBeforeNode({ ACCEPT_SECONDS: '120' });
 
 /** Bytes and prefix spaces of `用户\n你好`, `\n` and `助手\n`, and four control tokens. */
 const promptBound = 13 + 1 + 7 + 3 + 4;

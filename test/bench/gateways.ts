@@ -1,7 +1,7 @@
 /** The ways to one paced node: direct, a worker that does nothing, the edge in both its ways, and other gateways. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -39,10 +39,10 @@ export function direct(node: string): Gateway {
   return { name: 'the node direct', url, headers: json, pid: undefined, stop: async () => undefined };
 }
 
-/** The least that a worker can do: the body as it is, without JavaScript for a chunk of it. */
+/** The least that a worker can do: the very bytes that the edge reads, as they are, without JavaScript for them. */
 export async function rawBody(node: string): Promise<Gateway> {
   const script = `export default { async fetch(request) {
-    const { body } = await fetch('${node}/v1/chat/completions', { method: 'POST', body: await request.text() });
+    const { body } = await fetch('${node}/v1/generate', { method: 'POST', body: await request.text() });
     return new Response(body, { headers: { 'content-type': 'text/event-stream' } });
   } };`;
   const { pid, value: miniflare } = await withPid(async () => {
@@ -128,14 +128,13 @@ export function others(node: string): Promise<Gateway>[] {
   });
 }
 
-/** CPU seconds that a process and all its threads have taken. */
+/** CPU seconds that a process's threads have taken, to the nanosecond: a few streams take less than /proc/…/stat tells. */
 export function cpuSeconds(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-  const [user, system] = stat
-    .slice(stat.lastIndexOf(')') + 2)
-    .split(' ')
-    .slice(11, 13);
-  return (Number(user) + Number(system)) / 100;
+  const tasks = readdirSync(`/proc/${pid}/task`);
+  const took = tasks.map((task) =>
+    Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'latin1').split(' ')[0]),
+  );
+  return took.reduce((sum, one) => sum + one, 0) / 1e9;
 }
 
 async function started(

@@ -94,7 +94,7 @@ const benches: Record<string, () => Promise<void>> = {
   edge: benchEdge,
   gateways: benchGateways,
   streams: benchStreams,
-  affinity: () => benchAffinity(Math.min(rounds, 3)),
+  affinity: () => benchAffinity(rounds),
   heavy: benchHeavy,
 };
 const chosen = process.argv.slice(2);

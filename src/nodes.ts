@@ -116,9 +116,16 @@ async function answerOfAnother(configuration: string, since: number): Promise<Kn
   return isNew ? snapshot?.nodes : undefined;
 }
 
-/** The nodes that serve `model`. Throws an EdgeError when there is none. */
+/**
+ * The nodes that serve `model`, all of them as one thing: what is a model's whole name on one node and a model with an
+ * adapter on another would be two, of which the whole name is meant. Throws an EdgeError when there is none.
+ */
 export async function nodesServing(call: Call, model: string): Promise<KnownNode[]> {
-  const serve = (nodes: KnownNode[]) => nodes.filter(({ info }) => info && isServedBy(info, model));
+  const serve = (nodes: KnownNode[]) => {
+    const all = nodes.filter(({ info }) => info && isServedBy(info, model));
+    const whole = all.filter(({ info }) => info!.model === model);
+    return whole.length > 0 ? whole : all;
+  };
   const found = serve(await knownNodes(call));
   if (found.length > 0) return found;
   const nodes = await knownNodes(call, askForUnknownMs);

@@ -179,11 +179,11 @@ it('Escape stops an answer, what came of it stays, and it can be gone on with', 
 it('an answer goes on when the page is reloaded: not asked again, and not a word lost', async () => {
   await chatting({}, async (page) => {
     await endless(page, 400);
-    const asked: { method: string; path: string; after: string | undefined }[] = [];
+    const asked: { method: string; path: string }[] = [];
     page.on('request', (request) => {
       const path = new URL(request.url()).pathname;
       if (!/^\/v1\/(chat|streams)\//.test(path)) return;
-      asked.push({ method: request.method(), path, after: request.headers()['last-event-id'] });
+      asked.push({ method: request.method(), path });
     });
     // By the page itself, at its first words: a test that looks from outside may come when all has been said.
     const reloaded = page.waitForEvent('load');
@@ -200,9 +200,7 @@ it('an answer goes on when the page is reloaded: not asked again, and not a word
     const text = await answerText(page);
     expect(text).toMatch(/^床前明月光/);
     expect(asked.map(({ method }) => method)).toEqual(['POST', 'GET']);
-    const { path, after } = asked[1]!;
-    expect(after).toMatch(/^[1-9]\d*$/);
-    expect(text).toBe(await toldBy(path));
+    expect(text).toBe(await toldBy(asked[1]!.path));
     await picture(page, 'chat-resumed');
     // Nothing is left to take up.
     await page.reload();

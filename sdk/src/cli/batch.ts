@@ -13,6 +13,7 @@ import {
   readRequests,
 } from './batch-file.ts';
 import { clientOf, clientOptions, numberOf, parse } from './client.ts';
+import { Crew, isHopeless } from './crew.ts';
 import { progressBar, say, UsageError } from './terminal.ts';
 
 export const help = `huozi batch IN.jsonl OUT.jsonl [--concurrency 4]
@@ -42,11 +43,7 @@ export async function run(args: string[]): Promise<number> {
   const counts = { answered: before, failed: 0, tokens: 0 };
   const from = performance.now();
 
-  const stop = new AbortController();
-  /** What no further request can get over, as a wrong key. */
-  let fatal: HuoziError | undefined;
-  const onInterrupt = () => stop.abort();
-  process.once('SIGINT', onInterrupt);
+  const crew = new Crew();
 
   const show = () => {
     const seconds = (performance.now() - from) / 1000;
@@ -59,15 +56,11 @@ export async function run(args: string[]): Promise<number> {
     for (;;) {
       // The generator gives its lines one after another, however many workers ask.
       const { done: isOver, value: request } = await requests.next();
-      if (isOver || stop.signal.aborted) return;
+      if (isOver || crew.signal.aborted) return;
       if (done.has(request.id)) continue;
-      const { result, error } = await answer(huozi, request, resolve(output!), stop.signal);
+      const { result, error } = await answer(huozi, request, resolve(output!), crew.signal);
       if (error?.name === 'AbortError') return;
-      if (error?.status === 401 || error?.status === 403 || error?.code === 'no_key') {
-        fatal ??= error;
-        stop.abort();
-        return;
-      }
+      if (isHopeless(error)) return crew.giveUp(error);
       await file.write(`${JSON.stringify(result)}\n`);
       if (isDone(result)) counts.answered++;
       else counts.failed++;
@@ -77,15 +70,7 @@ export async function run(args: string[]): Promise<number> {
   }
 
   show();
-  try {
-    await Promise.all(Array.from({ length: concurrency }, work));
-  } finally {
-    process.off('SIGINT', onInterrupt);
-    bar.end();
-    await file.sync();
-    await file.close();
-  }
-  if (fatal) throw fatal;
+  await crew.run(concurrency, work, file, bar);
   const left = total - counts.answered - counts.failed;
   if (values.json) say(JSON.stringify({ total, ...counts, already: before, left }));
   else {
@@ -94,7 +79,7 @@ export async function run(args: string[]): Promise<number> {
     );
     if (counts.failed || left) say('Run the same command again to go on.');
   }
-  return stop.signal.aborted ? 130 : counts.failed ? 1 : 0;
+  return crew.signal.aborted ? 130 : counts.failed ? 1 : 0;
 }
 
 async function answer(

@@ -4,6 +4,7 @@ import type { ChatCompletionMessageParam } from '../chat-types.ts';
 import { Huozi } from '../client.ts';
 import { HuoziError } from '../errors.ts';
 import { chosenModel, clientOf, clientOptions, numberOf, parse } from './client.ts';
+import { Crew, isHopeless } from './crew.ts';
 import { judgeMessages, judgePrompts, ratingIn } from './eval/mt-bench.ts';
 import { type Answered, headOf, type Judgement, openRecords } from './eval/records.ts';
 import { reportOf, reportText } from './eval/report.ts';
@@ -79,13 +80,10 @@ export async function run(args: string[]): Promise<number> {
   const out = values.out ?? `eval-${name}.jsonl`;
   const { file, answered } = await openRecords(out, headOf(name, model, shots, items));
 
-  const stop = new AbortController();
-  const onInterrupt = () => stop.abort();
-  process.once('SIGINT', onInterrupt);
+  const crew = new Crew();
   const bar = progressBar(items.length);
   const failures: { id: string; error: unknown }[] = [];
   let finished = 0;
-  let fatal: unknown;
 
   const complete = (
     client: Huozi,
@@ -95,7 +93,7 @@ export async function run(args: string[]): Promise<number> {
   ) =>
     client.chat.completions.create(
       { model: named, messages, temperature: 0, max_tokens },
-      { signal: stop.signal },
+      { signal: crew.signal },
     );
 
   async function ask({ id, messages, followUps = [] }: Item): Promise<Answered> {
@@ -147,34 +145,21 @@ export async function run(args: string[]): Promise<number> {
   const queue = items.values();
   async function worker(): Promise<void> {
     for (const item of queue) {
-      if (stop.signal.aborted) return;
+      if (crew.signal.aborted) return;
       try {
         await work(item);
         finished++;
       } catch (error) {
-        if (stop.signal.aborted) return;
-        const { status, code } = Object(error) as HuoziError;
-        // What no further question can get over: a wrong key, no Pyodide.
-        if (error instanceof UsageError || status === 401 || status === 403 || code === 'no_key') {
-          fatal ??= error;
-          stop.abort();
-          return;
-        }
+        if (crew.signal.aborted) return;
+        // Without Pyodide there is no going on, either.
+        if (error instanceof UsageError || isHopeless(error)) return crew.giveUp(error);
         failures.push({ id: item.id, error });
       }
       bar.at(finished + failures.length, failures.length ? `${failures.length} failed` : '');
     }
   }
 
-  try {
-    await Promise.all(Array.from({ length: concurrency }, worker));
-  } finally {
-    process.off('SIGINT', onInterrupt);
-    bar.end();
-    await file.sync();
-    await file.close();
-  }
-  if (fatal) throw fatal;
+  await crew.run(concurrency, worker, file, bar);
 
   const asked = { name, suite, model, shots, judge: judgeModel ?? null };
   const report = reportOf(asked, items, answered, items.length === all.length);
@@ -189,7 +174,7 @@ export async function run(args: string[]): Promise<number> {
     }
     if (failures.length > 0) say(`${failures.length} failed. Run the same command again for them.`);
   }
-  return stop.signal.aborted ? 130 : failures.length > 0 ? 1 : 0;
+  return crew.signal.aborted ? 130 : failures.length > 0 ? 1 : 0;
 }
 
 function judgeClient(huozi: Huozi): Huozi {

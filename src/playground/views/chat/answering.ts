@@ -1,29 +1,16 @@
 /**
  * Asking, stopping, and taking up again. An answer goes on when its conversation is not on the screen, and, where the
- * edge keeps streams (`resumable`), when the page is reloaded: what is kept with it says where, and from which event.
+ * edge keeps streams (`resumable`), when the page is reloaded: what is kept with it says where.
  */
 import { signal } from '@preact/signals';
-import {
-  AbortError,
-  type ChatCompletionCreateParams,
-  type ChatStream,
-  ConnectionError,
-  Huozi,
-  HuoziError,
-  ServerError,
-  TimeoutError,
-  TruncatedError,
-} from 'huozi';
-import { problemOf } from '../../api.ts';
-import { key } from '../../secrets.ts';
+import { AbortError, type ChatCompletionCreateParams, type ChatStream, HuoziError } from 'huozi';
+import { follow } from 'huozi/streams';
+import { huozi, problemOf } from '../../api.ts';
 import { isRouting, recordRoutes } from '../experts/routes.ts';
 import { change, chatOf } from './keep.ts';
 import { parseExtra, settings } from './sampling.ts';
 import { type Answer, type Chat, pathTo, type Turn, withChange, without, withTurn } from './tree.ts';
 import { Writing } from './writing.ts';
-
-/** Each event is seen, so that they can be counted. */
-const stream_options = { include_usage: true };
 
 /** The answers under way, by turn; how to stop each. */
 const running = new Map<string, () => void>();
@@ -68,8 +55,12 @@ export function stop(turnId: string): void {
 export function takeUp(chat: Chat): void {
   for (const turn of chat.turns) {
     if (turn.answer?.state !== 'running' || running.has(turn.id)) continue;
-    if (turn.answer.stream) void resume(chat.id, turn, turn.answer.stream);
-    else patch(chat.id, turn.id, { state: 'stopped' });
+    const { keptAt, before = '' } = turn.answer.stream ?? {};
+    if (!keptAt) patch(chat.id, turn.id, { state: 'stopped' });
+    else {
+      const writing = new Writing(chat.id, turn.id, before, turn.text);
+      void read(chat.id, turn.id, writing, (signal) => follow(huozi, keptAt, { signal, maxRetries }));
+    }
   }
 }
 
@@ -90,109 +81,52 @@ async function generate(chatId: string, turnId: string, model: string, isGoingOn
     resumable: true,
     ...(isRouting.value && { return_routed_experts: true }),
     stream: true as const,
-    stream_options,
   };
   const before = isGoingOn ? (path.at(-1)?.text ?? '') : '';
-  await follow(chatId, turnId, { before, event: 0 }, (client, options) =>
-    client.chat.completions.create(body as ChatCompletionCreateParams & { stream: true }, options),
-  );
+  told.value = { kind: 'answering', text: '' };
+  await read(chatId, turnId, new Writing(chatId, turnId, before), async (signal) => {
+    const asked = body as ChatCompletionCreateParams & { stream: true };
+    const stream = await huozi.chat.completions.create(asked, { signal, maxRetries });
+    if (stream.keptAt) patch(chatId, turnId, { stream: { keptAt: stream.keptAt, before } });
+    return stream;
+  });
 }
 
-/** From the event after the last one that is in the text. */
-async function resume(
+/** Of an answer as well as of its rest: some eight seconds, as long as nothing comes. */
+const maxRetries = 5;
+
+async function read(
   chatId: string,
-  turn: Turn,
-  { path, event }: { path: string; event: number },
+  turnId: string,
+  writing: Writing,
+  open: (signal: AbortSignal) => Promise<ChatStream>,
 ): Promise<void> {
-  await follow(chatId, turn.id, { before: turn.text, event, path }, takenUp);
-}
-
-/** What is asked does not matter: the client of an answer that is taken up asks for its stream. */
-const takenUp: Opening = (client, options) =>
-  client.chat.completions.create({ model: '', messages: [], stream: true, stream_options }, options);
-
-interface Beginning {
-  /** What stands there already. */
-  before: string;
-  /** The last event that is in it. */
-  event: number;
-  /** The stream to take up. */
-  path?: string;
-}
-
-type Opening = (client: Huozi, options: { signal: AbortSignal }) => Promise<ChatStream>;
-
-/** Tries to take up a stream before its answer counts as failed; half a second before the first, twice as long each. */
-const tries = 6;
-
-async function follow(chatId: string, turnId: string, from: Beginning, first: Opening): Promise<void> {
   const leaving = new AbortController();
-  let { path, event } = from;
-  let isTakenUp = path !== undefined;
-  running.set(turnId, () => {
-    leaving.abort(new AbortError('stopped'));
-    // Leaving is no stop where the edge keeps the stream.
-    if (path) void fetch(path, { method: 'DELETE', headers: authorization() }).catch(() => undefined);
-  });
-  const client = new Huozi({
-    baseURL: '/v1',
-    apiKey: () => key.value.value,
-    fetch: async (input, init) => {
-      if (isTakenUp && path) {
-        const headers = { ...authorization(), 'last-event-id': String(event) };
-        return fetch(path, { headers, signal: init?.signal ?? null });
-      }
-      const response = await fetch(input, init);
-      path ??= response.headers.get('x-huozi-stream') ?? undefined;
-      return response;
-    },
-  });
-  const writing = new Writing(chatId, turnId, from.before, !isTakenUp);
-  if (!isTakenUp) told.value = { kind: 'answering', text: '' };
-
-  async function read(open: Opening): Promise<void> {
-    const question = questionOf(chatId, turnId);
-    const stream = await open(client, { signal: leaving.signal });
+  running.set(turnId, () => leaving.abort());
+  const question = questionOf(chatId, turnId);
+  try {
+    const stream = await open(leaving.signal);
     for await (const chunk of stream) {
-      event++;
       recordRoutes(turnId, question, chunk);
       const choice = chunk.choices[0];
       writing.add(choice?.delta.content ?? '', {
         requestId: stream.requestId,
-        ...(path && { stream: { path, event } }),
         ...(choice?.finish_reason && { finish: choice.finish_reason }),
-        ...(chunk.usage && {
-          usage: {
-            prompt: chunk.usage.prompt_tokens,
-            completion: chunk.usage.completion_tokens,
-            cached: chunk.usage.prompt_tokens_details?.cached_tokens ?? 0,
-          },
-        }),
       });
     }
-  }
-
-  let open = first;
-  let left = tries;
-  try {
-    for (;;) {
-      const reached = event;
-      try {
-        await read(open);
-        writing.end({ state: 'done', stream: undefined });
-        told.value = { kind: 'answered', text: writing.text };
-        return;
-      } catch (error) {
-        left = event > reached ? tries : left - 1;
-        if (!path || !isLost(error) || left < 0) throw error;
-        // A page that is being reloaded loses its connections first, and ends in this wait.
-        await pause(500 * 2 ** (tries - left), leaving.signal);
-        isTakenUp = true;
-        open = takenUp;
-      }
-    }
+    const { usage } = stream;
+    writing.end({
+      state: 'done',
+      stream: undefined,
+      usage: usage && {
+        prompt: usage.prompt_tokens,
+        completion: usage.completion_tokens,
+        cached: usage.prompt_tokens_details?.cached_tokens ?? 0,
+      },
+    });
+    told.value = { kind: 'answered', text: writing.text };
   } catch (error) {
-    writing.end(endOf(error, from.path !== undefined));
+    writing.end(endOf(error, writing.isTakenUp));
   } finally {
     running.delete(turnId);
   }
@@ -202,16 +136,6 @@ function questionOf(chatId: string, turnId: string): string {
   const turns = chatOf(chatId)?.turns ?? [];
   const parent = turns.find(({ id }) => id === turnId)?.parent;
   return turns.find(({ id }) => id === parent)?.text ?? '';
-}
-
-/** Whether the edge may still have the rest. */
-function isLost(error: unknown): boolean {
-  return (
-    ConnectionError.isInstance(error) ||
-    TruncatedError.isInstance(error) ||
-    TimeoutError.isInstance(error) ||
-    (ServerError.isInstance(error) && error.code === 'stream_interrupted')
-  );
 }
 
 /** How an answer ends that is not whole. @param wasLeft its stream was taken up after the page was left */
@@ -227,16 +151,6 @@ function endOf(error: unknown, wasLeft: boolean): Partial<Answer> {
   told.value = { kind: 'failed', text: problem.message };
   return { state: 'failed', problem, stream: undefined, ...(requestId && { requestId }) };
 }
-
-/** Rejects with the signal's reason. */
-function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    setTimeout(resolve, milliseconds);
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-  });
-}
-
-const authorization = () => ({ authorization: `Bearer ${key.value.value}` });
 
 function patch(chatId: string, turnId: string, changed: Partial<Answer>, keepNow = true): void {
   change(

@@ -16,8 +16,8 @@ export interface Answer {
   ttft?: number | undefined;
   /** Milliseconds from the first text to the last. */
   duration?: number | undefined;
-  /** Where a connection that broke is taken up again, and the last event that is in `text`. */
-  stream?: { path: string; event: number } | undefined;
+  /** Where it is taken up after the page was left, and what stood in `text` before it. */
+  stream?: { keptAt: string; before: string } | undefined;
   requestId?: string | undefined;
   problem?: { message: string; code: string | null; isKey: boolean } | undefined;
 }

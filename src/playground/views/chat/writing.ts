@@ -3,36 +3,50 @@ import { type Answer, withChange } from './tree.ts';
 
 /** Brings what comes to the screen once a frame, and into the browser's storage now and then. */
 export class Writing {
-  text: string;
+  /** What stood there when it was taken up, which stays until it has been told again. */
+  #standing: string | undefined;
+  #text: string;
   #chatId: string;
   #turnId: string;
   #facts: Partial<Answer> = {};
   #askedAt = performance.now();
-  #isTimed: boolean;
   #firstAt: number | undefined;
   #isWaiting = false;
   #keptAt = performance.now();
   #isEnded = false;
 
-  constructor(chatId: string, turnId: string, before: string, isTimed: boolean) {
+  /**
+   * @param before what the answer goes on after
+   * @param standing of an answer that is taken up, and told from its beginning
+   */
+  constructor(chatId: string, turnId: string, before: string, standing?: string) {
     this.#chatId = chatId;
     this.#turnId = turnId;
-    this.text = before;
-    this.#isTimed = isTimed;
+    this.#text = before;
+    this.#standing = standing;
     // How long the page was away says nothing of the model.
-    if (!isTimed) this.#facts.duration = undefined;
+    if (this.isTakenUp) this.#facts.duration = undefined;
+  }
+
+  get isTakenUp(): boolean {
+    return this.#standing !== undefined;
+  }
+
+  get text(): string {
+    const standing = this.#standing ?? '';
+    return this.#text.length < standing.length ? standing : this.#text;
   }
 
   add(text: string, facts: Partial<Answer>): void {
     Object.assign(this.#facts, facts);
     if (text) {
-      this.text += text;
+      this.#text += text;
       const now = performance.now();
       if (this.#firstAt === undefined) {
         this.#firstAt = now;
-        if (this.#isTimed) this.#facts.ttft = now - this.#askedAt;
+        if (!this.isTakenUp) this.#facts.ttft = now - this.#askedAt;
       }
-      if (this.#isTimed) this.#facts.duration = now - this.#firstAt;
+      if (!this.isTakenUp) this.#facts.duration = now - this.#firstAt;
     }
     if (this.#isWaiting) return;
     this.#isWaiting = true;

@@ -3,12 +3,8 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type ChatStream, Huozi, type HuoziOptions } from '../src/index.ts';
 import { chunk, last, text, usage, usageChunk } from './answers.ts';
 import { type FakeFetch, fakeFetch, json, never } from './fake-fetch.ts';
+import { body } from './open-stream.ts';
 
-const body = {
-  model: 'huozi',
-  messages: [{ role: 'user' as const, content: '你好' }],
-  stream: true as const,
-};
 const letters = [...text];
 /** An event a letter, as the edge numbers them. */
 const told = [...letters.map((content) => chunk({ content })), last, usageChunk, '[DONE]'].map(

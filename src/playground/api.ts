@@ -2,8 +2,11 @@
 import { Huozi, HuoziError } from 'huozi';
 import { adminToken, key } from './secrets.ts';
 
-/** For /v1. A key that is changed holds from the next call on. */
-export const huozi = new Huozi({ baseURL: '/v1', apiKey: () => key.value.value });
+/**
+ * For /v1. A key that is changed holds from the next call on. Where the edge asks to wait for seconds, the person is told
+ * so, and why, and has a button to ask again: a page that waits in silence looks broken.
+ */
+export const huozi = new Huozi({ baseURL: '/v1', apiKey: () => key.value.value, maxRetryAfter: 2 });
 
 /** What the edge refused, as the SDK's errors say it. */
 export class ApiError extends Error {

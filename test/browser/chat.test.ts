@@ -352,6 +352,26 @@ it.each(['zh-CN', 'en'])(
   60_000,
 );
 
+it('an edge that asks to wait is not waited for in silence', async () => {
+  await chatting({ locale: 'en', expected: /status of 429/ }, async (page) => {
+    const error = {
+      message: 'Too many requests.',
+      type: 'rate_limit_error',
+      param: null,
+      code: 'rate_limited',
+    };
+    const refusal = { status: 429, headers: { 'retry-after': '20' }, json: { error } };
+    await page.route('**/v1/chat/completions', (route) => route.fulfill(refusal));
+    const from = performance.now();
+    await say(page, '你好');
+    await page.locator('.failure').getByText('Too many requests.').waitFor();
+    expect(performance.now() - from).toBeLessThan(20_000);
+    await page.unroute('**/v1/chat/completions');
+    await page.getByRole('button', { name: 'Retry' }).click();
+    await page.locator('.facts').waitFor();
+  });
+});
+
 it('a key that is refused says so, and another one, pasted, goes on', async () => {
   const expected = /status of 401/;
   await visit(browser, `${origin}/`, { locale: 'en', expected }, async (page) => {

@@ -165,8 +165,8 @@ function Counted() {
       {' · '}
       {t('sampled', { sampled: number(steps_sampled), steps: number(steps), cost })}
       {silent.length > 0 && <> · {t('silent', { nodes: silent.join(', ') })}</>}
-      {isBlind && <> {t('unavailable')}</>}
-      {tokens_sampled === 0 && !isBlind && <> {t('nothing')}</>}
+      {isBlind && <> · {t('unavailable')}</>}
+      {tokens_sampled === 0 && !isBlind && <> · {t('nothing')}</>}
     </p>
   );
 }

@@ -20,10 +20,41 @@ const paths = {
   right: 'M10 6l6 6-6 6',
 } as const;
 
-export function Icon({ name }: { name: keyof typeof paths }) {
+type IconName = keyof typeof paths;
+
+export function Icon({ name }: { name: IconName }) {
   return (
     <svg class="icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false">
       <path d={paths[name]} />
     </svg>
+  );
+}
+
+interface IconButtonProps {
+  icon: IconName;
+  /** What those hear who do not see it. */
+  label: string;
+  /** What who points at it reads, where that is less. */
+  hint?: string;
+  look?: string;
+  type?: 'button' | 'submit';
+  disabled?: boolean;
+  onClick?: () => void;
+}
+
+/** A button with a picture for its words. */
+export function IconButton({
+  icon,
+  label,
+  hint = label,
+  look = 'quiet small',
+  type = 'button',
+  disabled = false,
+  onClick,
+}: IconButtonProps) {
+  return (
+    <button type={type} class={look} aria-label={label} title={hint} disabled={disabled} onClick={onClick}>
+      <Icon name={icon} />
+    </button>
   );
 }

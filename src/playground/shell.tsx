@@ -1,5 +1,5 @@
 /** What surrounds every view: its name, the tabs, language, theme, key. */
-import { Icon } from './icons.tsx';
+import { IconButton } from './icons.tsx';
 import { KeyDialog } from './key-dialog.tsx';
 import { language, setLanguage, strings } from './language.ts';
 import { isKeyAsked } from './secrets.ts';
@@ -60,26 +60,20 @@ export function Shell() {
           >
             {t('language')}
           </button>
-          <button
-            type="button"
-            class="quiet square"
-            aria-label={t(other)}
-            title={t(other)}
+          <IconButton
+            icon={other === 'dark' ? 'moon' : 'sun'}
+            label={t(other)}
+            look="quiet square"
             onClick={toggleTheme}
-          >
-            <Icon name={other === 'dark' ? 'moon' : 'sun'} />
-          </button>
-          <button
-            type="button"
-            class="quiet square"
-            aria-label={t('key')}
-            title={t('key')}
+          />
+          <IconButton
+            icon="key"
+            label={t('key')}
+            look="quiet square"
             onClick={() => {
               isKeyAsked.value = true;
             }}
-          >
-            <Icon name="key" />
-          </button>
+          />
         </div>
       </header>
       <main key={id} id="main" tabIndex={-1} class={`view ${id}`}>

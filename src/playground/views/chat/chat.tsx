@@ -2,7 +2,7 @@
 import { computed, effect, signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { huozi } from '../../api.ts';
-import { Icon } from '../../icons.tsx';
+import { IconButton } from '../../icons.tsx';
 import { language } from '../../language.ts';
 import { key } from '../../secrets.ts';
 import { say, stop, takeUp, told } from './answering.ts';
@@ -65,17 +65,14 @@ export function Chat() {
       <Chats />
       <section class="talk" aria-label={titleOf(chat) || t('newChat')}>
         <header class="talk-bar">
-          <button
-            type="button"
-            class="quiet square narrow-only"
-            aria-label={t('openChats')}
-            title={t('openChats')}
+          <IconButton
+            icon="menu"
+            label={t('openChats')}
+            look="quiet square narrow-only"
             onClick={() => {
               isListShown.value = true;
             }}
-          >
-            <Icon name="menu" />
-          </button>
+          />
           <h2>{titleOf(chat) || t('newChat')}</h2>
           <select
             class="models"
@@ -96,26 +93,15 @@ export function Chat() {
               <option value={model.value}>{models.value ? t('noModels') : model.value}</option>
             )}
           </select>
-          <button
-            type="button"
-            class="quiet square"
-            aria-label={t('settings')}
-            title={t('settings')}
+          <IconButton
+            icon="sliders"
+            label={t('settings')}
+            look="quiet square"
             onClick={() => {
               areSettingsShown.value = true;
             }}
-          >
-            <Icon name="sliders" />
-          </button>
-          <button
-            type="button"
-            class="quiet square narrow-only"
-            aria-label={t('newChat')}
-            title={t('newChat')}
-            onClick={openNew}
-          >
-            <Icon name="plus" />
-          </button>
+          />
+          <IconButton icon="plus" label={t('newChat')} look="quiet square narrow-only" onClick={openNew} />
         </header>
         {isFull.value && (
           <p class="notice" role="alert">

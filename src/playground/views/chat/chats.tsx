@@ -1,7 +1,7 @@
 /** The list of conversations: beside the chat, or over it on a phone. */
 import { signal } from '@preact/signals';
 import { useRef } from 'preact/hooks';
-import { Icon } from '../../icons.tsx';
+import { Icon, IconButton } from '../../icons.tsx';
 import { change, chats, current, open, openNew, remove } from './keep.ts';
 import { type Chat, titleOf } from './tree.ts';
 import { t } from './words.ts';
@@ -87,43 +87,30 @@ function Item({ chat }: { chat: Chat }) {
         <span>{title}</span>
       </button>
       <span class="actions">
-        <Action name="pencil" label={`${t('rename')}: ${title}`} onClick={() => (renamed.value = chat.id)} />
-        <Action
-          name="download"
+        <IconButton
+          icon="pencil"
+          label={`${t('rename')}: ${title}`}
+          hint={t('rename')}
+          onClick={() => {
+            renamed.value = chat.id;
+          }}
+        />
+        <IconButton
+          icon="download"
           label={`${t('exportOne')}: ${title}`}
+          hint={t('exportOne')}
           onClick={() => download(chat, `huozi-${chat.id.slice(0, 8)}.json`)}
         />
-        <Action
-          name="trash"
+        <IconButton
+          icon="trash"
           label={`${t('remove')}: ${title}`}
+          hint={t('remove')}
           onClick={() => {
             undo.value = { title, back: remove(chat.id) };
           }}
         />
       </span>
     </li>
-  );
-}
-
-function Action({
-  name,
-  label,
-  onClick,
-}: {
-  name: 'pencil' | 'download' | 'trash';
-  label: string;
-  onClick: () => void;
-}) {
-  return (
-    <button
-      type="button"
-      class="quiet small"
-      aria-label={label}
-      title={label.split(':')[0]}
-      onClick={onClick}
-    >
-      <Icon name={name} />
-    </button>
   );
 }
 

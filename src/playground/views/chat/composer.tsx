@@ -1,6 +1,6 @@
 /** Where one writes. Enter sends, except while an input method composes (then it takes a candidate) and on phones. */
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { Icon } from '../../icons.tsx';
+import { IconButton } from '../../icons.tsx';
 import { isKeyAsked, key } from '../../secrets.ts';
 import { stop } from './answering.ts';
 import { t } from './words.ts';
@@ -68,25 +68,15 @@ export function Composer({
           }}
         />
         {running ? (
-          <button
-            type="button"
-            class="main round"
-            aria-label={t('stop')}
-            title={t('stop')}
-            onClick={() => stop(running)}
-          >
-            <Icon name="stop" />
-          </button>
+          <IconButton icon="stop" label={t('stop')} look="main round" onClick={() => stop(running)} />
         ) : (
-          <button
+          <IconButton
+            icon="send"
+            label={t('send')}
+            look="main round"
             type="submit"
-            class="main round"
-            aria-label={t('send')}
-            title={t('send')}
             disabled={text.trim() === ''}
-          >
-            <Icon name="send" />
-          </button>
+          />
         )}
       </div>
       <p class="hint shortcuts">{t('keys')}</p>

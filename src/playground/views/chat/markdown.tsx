@@ -2,7 +2,7 @@
 import type { Token, Tokens } from 'marked';
 import { Component, type ComponentChildren, Fragment, h } from 'preact';
 import { useMemo, useRef, useState } from 'preact/hooks';
-import { Icon } from '../../icons.tsx';
+import { Icon, IconButton } from '../../icons.tsx';
 import { GrowingMarkdown, parseMarkdown, safeAddress, withoutEntities } from './blocks.ts';
 import { t } from './words.ts';
 
@@ -159,8 +159,10 @@ export function CopyButton({ text }: { text: string }) {
   }
   const name = copied === 'yes' ? t('copied') : copied === 'no' ? t('notCopied') : t('copy');
   return (
-    <button type="button" class="quiet small" title={name} aria-label={name} onClick={copy}>
-      <Icon name={copied === 'yes' ? 'check' : copied === 'no' ? 'close' : 'copy'} />
-    </button>
+    <IconButton
+      icon={copied === 'yes' ? 'check' : copied === 'no' ? 'close' : 'copy'}
+      label={name}
+      onClick={copy}
+    />
   );
 }

@@ -1,7 +1,7 @@
 /** What was said. Stays at the end while an answer grows, unless the reader has scrolled up. */
 import { signal } from '@preact/signals';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { Icon } from '../../icons.tsx';
+import { Icon, IconButton } from '../../icons.tsx';
 import { number } from '../../language.ts';
 import { isKeyAsked } from '../../secrets.ts';
 import { RoutedReply } from '../experts/routed-reply.tsx';
@@ -69,17 +69,13 @@ function Question({ chat, turn, model }: Said) {
       <div class="foot">
         <Versions chat={chat} turn={turn} />
         <CopyButton text={turn.text} />
-        <button
-          type="button"
-          class="quiet small"
-          aria-label={t('edit')}
-          title={t('edit')}
+        <IconButton
+          icon="pencil"
+          label={t('edit')}
           onClick={() => {
             edited.value = turn.id;
           }}
-        >
-          <Icon name="pencil" />
-        </button>
+        />
       </div>
     </>
   );
@@ -161,15 +157,7 @@ function Reply({ chat, turn, model, isLast }: Said & { isLast: boolean }) {
         <div class="foot">
           <Versions chat={chat} turn={turn} />
           {turn.text && <CopyButton text={turn.text} />}
-          <button
-            type="button"
-            class="quiet small"
-            aria-label={t('again')}
-            title={t('again')}
-            onClick={() => ask(chat.id, turn.parent!, model)}
-          >
-            <Icon name="retry" />
-          </button>
+          <IconButton icon="retry" label={t('again')} onClick={() => ask(chat.id, turn.parent!, model)} />
           {isLast && turn.text && (answer?.state !== 'done' || answer.finish === 'length') && (
             <button type="button" class="quiet small" onClick={() => goOn(chat.id, turn, model)}>
               {t('goOn')}
@@ -239,30 +227,24 @@ function Versions({ chat, turn }: { chat: Chat; turn: Turn }) {
     sibling && change(chat.id, (before) => withChoice(before, sibling));
   return (
     <span class="versions">
-      <button
-        type="button"
-        class="quiet small"
-        aria-label={t('before')}
+      <IconButton
+        icon="left"
+        label={t('before')}
         disabled={at === 0}
         onClick={() => show(siblings[at - 1])}
-      >
-        <Icon name="left" />
-      </button>
+      />
       <span>
         <span aria-hidden="true">
           {at + 1} / {siblings.length}
         </span>
         <span class="hidden">{t('version', { at: at + 1, of: siblings.length })}</span>
       </span>
-      <button
-        type="button"
-        class="quiet small"
-        aria-label={t('after')}
+      <IconButton
+        icon="right"
+        label={t('after')}
         disabled={at === siblings.length - 1}
         onClick={() => show(siblings[at + 1])}
-      >
-        <Icon name="right" />
-      </button>
+      />
     </span>
   );
 }

@@ -191,6 +191,21 @@ describe('chat in a terminal', () => {
     expect(JSON.parse(kept)).toContain('背诵《静夜思》');
   });
 
+  it('a paste is one message, also where its last line has no end', async () => {
+    const terminal = new Terminal(['chat', '-t', '0', '--no-history']);
+    await terminal.sees('> ');
+    terminal.type('背诵\r《静夜思》');
+    // It is looked at before it is sent, and can be changed.
+    await terminal.sees('… ');
+    terminal.type('\r');
+    await terminal.sees('tok/s');
+    await terminal.sees('> ');
+    terminal.type('/history\r');
+    await terminal.sees('背诵\r\n《静夜思》');
+    terminal.type('\x04');
+    await terminal.ended;
+  });
+
   it('without colour where NO_COLOR says so', async () => {
     const terminal = new Terminal(['chat', '--no-history'], { NO_COLOR: '1' });
     await terminal.sees('> ');

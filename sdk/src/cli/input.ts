@@ -49,18 +49,22 @@ function terminal(kept: readonly string[]): Reader {
           reader.close();
           resolve(input);
         }
+        function goOn(): void {
+          reader.setPrompt('… ');
+          reader.prompt(true);
+        }
         reader.on('history', (latest: string[]) => {
           history = [...latest];
         });
         reader.on('line', (line) => {
           lines.push(line);
           clearTimeout(timer);
-          if (isOpen(lines)) {
-            reader.setPrompt('… ');
-            reader.prompt();
-            return;
-          }
-          timer = setTimeout(() => end({ text: textOf(lines) }), paste);
+          if (isOpen(lines)) return goOn();
+          timer = setTimeout(() => {
+            // What was pasted has a last line without an end: Enter sends it, as it would one that was typed.
+            if (reader.line) goOn();
+            else end({ text: textOf(lines) });
+          }, paste);
         });
         reader.on('SIGINT', () => {
           const hadText = reader.line.length > 0 || lines.length > 0;

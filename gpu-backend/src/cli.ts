@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { type Command, UsageError } from './commands/command.ts';
 import { version } from './version.ts';
 

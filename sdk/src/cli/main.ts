@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 /** `huozi`: the terminal. Which command, and what its failure looks like. */
 import { HuoziError } from '../errors.ts';
 import { say, UsageError } from './terminal.ts';

@@ -4,10 +4,13 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { chunk } from '../../sdk/test/answers.ts';
 import { hostileServer } from '../../sdk/test/hostile-server.ts';
 import { type Stack, startStack } from '../stack.ts';
+
+// Each command is a process, and a busy machine takes seconds to start one.
+vi.setConfig({ testTimeout: 120_000 });
 
 const main = fileURLToPath(new URL('../../sdk/src/cli/main.ts', import.meta.url));
 const tsx = import.meta.resolve('tsx');

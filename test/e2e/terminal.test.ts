@@ -114,11 +114,14 @@ describe('chat', () => {
       '"""',
       '/retry',
       `/save ${saved}`,
+      '/save ~/again.json',
     ];
     const { code, out } = await huozi(['chat', '-t', '0', '--max-tokens', '60'], { input: input.join('\n') });
     expect(code).toBe(0);
     expect(out).toContain('1、2、3');
     const kept = JSON.parse(await readFile(saved, 'utf8'));
+    // Its own home, as in a shell.
+    expect(JSON.parse(await readFile(join(folder, 'again.json'), 'utf8'))).toEqual(kept);
     expect(kept.system).toBe('你是一个智能助手');
     expect(
       kept.history.map(({ role, content }: { role: string; content: string }) =>

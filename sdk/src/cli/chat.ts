@@ -133,12 +133,12 @@ export async function run(args: string[]): Promise<number> {
         break;
       case 'save':
         if (!rest) throw new UsageError('/save FILE');
-        await writeFile(rest, `${JSON.stringify(chat, null, 2)}\n`, { mode: 0o600 });
+        await writeFile(pathOf(rest), `${JSON.stringify(chat, null, 2)}\n`, { mode: 0o600 });
         say(dim(`kept in ${rest}`));
         break;
       case 'load':
         if (!rest) throw new UsageError('/load FILE');
-        chat = await load(rest);
+        chat = await load(pathOf(rest));
         say(dim(`${chat.messages.length} messages`));
         break;
       case 'clear':
@@ -202,6 +202,9 @@ function figures(stream: ChatStream, from: number, firstAt: number | undefined, 
     .filter(Boolean)
     .join(' · ');
 }
+
+/** A shell would have read `~` by now; here nobody else does. */
+const pathOf = (typed: string) => typed.trim().replace(/^~(?=\/)/, homedir());
 
 async function readHistory(): Promise<string[]> {
   try {

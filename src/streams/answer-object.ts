@@ -121,7 +121,9 @@ export class AnswerObject extends DurableObject<Env> {
     const from = stored.resumable ? after : 0;
     const last = running?.log.last ?? this.#store.lastPiece?.last ?? 0;
     if (from > last) throw new EdgeError({ kind: 'event_not_found' });
-    if (from > 0 && from === last && stored.status !== 'running') return new Response(null, { status: 204 });
+    // The status is known before the end is stored, and the end told after it.
+    const over = running ? running.log.ended : stored.status !== 'running';
+    if (over && from > 0 && from === last) return new Response(null, { status: 204 });
     const all = {
       ...headers,
       'content-type': stored.contentType,

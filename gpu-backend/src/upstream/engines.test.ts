@@ -141,6 +141,15 @@ describe('llama-server', () => {
     expect(engine.stats.slots).toBe(2);
   });
 
+  it('gets a breaker where there is none: it has no other word for that', async () => {
+    const { served, engine } = await start(() => last('eos'));
+    const dry = { multiplier: 1, base: 1.75, allowed_length: 2, last_n: 0, sequence_breakers: [] };
+    await generate(engine, { sampling: { ...greedy, dry } });
+    const { body } = served.asked.find(({ path }) => path === '/completion')!;
+    expect(body.dry_sequence_breakers).toHaveLength(1);
+    expect(body.dry_sequence_breakers[0]).toMatch(/^\p{Cn}$/u);
+  });
+
   it('tokens that it leaves out, because they are no whole character, are known by their bytes', async () => {
     const bytes = [...Buffer.from('🎐')];
     const { engine } = await start(({ bytes: tokens }) => told('🎐', [tokens[bytes[3]!]!]) + last('limit'));

@@ -44,6 +44,9 @@ const event = z.looseObject({
 });
 type Event = z.infer<typeof event>;
 
+/** It answers an empty list with a 500. This is no character, so nothing ends in it. */
+const nobodysBreaker = '\u{10ffff}';
+
 /** What JSON can say of a token that cannot come, or of one whose probability was not told. */
 const least = -9999;
 
@@ -181,7 +184,7 @@ function completionBody(request: UpstreamRequest, maxSequence: number): object {
       dry_base: dry.base,
       dry_allowed_length: dry.allowed_length,
       dry_penalty_last_n: dry.last_n || maxSequence,
-      dry_sequence_breakers: dry.sequence_breakers,
+      dry_sequence_breakers: dry.sequence_breakers.length > 0 ? dry.sequence_breakers : [nobodysBreaker],
     }),
     ...(logit_bias && { logit_bias: Object.entries(logit_bias).map(([id, bias]) => [Number(id), bias]) }),
     // Of the raw logits.

@@ -122,9 +122,8 @@ async function answerOfAnother(configuration: string, since: number): Promise<Kn
  */
 export async function nodesServing(call: Call, model: string): Promise<KnownNode[]> {
   const serve = (nodes: KnownNode[]) => {
-    const all = nodes.filter(({ info }) => info && isServedBy(info, model));
-    const whole = all.filter(({ info }) => info!.model === model);
-    return whole.length > 0 ? whole : all;
+    const whole = nodes.filter(({ info }) => info?.model === model);
+    return whole.length > 0 ? whole : nodes.filter(({ info }) => info && isServedBy(info, model));
   };
   const found = serve(await knownNodes(call));
   if (found.length > 0) return found;

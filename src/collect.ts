@@ -39,7 +39,7 @@ export async function collect(exchange: Exchange, first: Leg): Promise<Response>
   call.waitUntil(
     outcome.then((end) => {
       const to = client ?? kept!;
-      if (typeof end !== 'string') kept?.failed(end, false);
+      kept?.ending(typeof end === 'string' ? undefined : end, false);
       to.write(encoder.encode(typeof end === 'string' ? end : JSON.stringify(errorBody(end))));
       return to.end();
     }),

@@ -8,7 +8,7 @@ import { EdgeError, errorEvent, type Problem } from './errors.ts';
 import type { Exchange, Retelling } from './exchange.ts';
 import type { Generation } from './generation-fields.ts';
 import { randomHex } from './hex.ts';
-import type { Production } from './kept.ts';
+import type { Kept, Production } from './kept.ts';
 import { tenantOf } from './key.ts';
 import { authorise } from './keys/ask-key.ts';
 import { holdAgain, reserve } from './limits/reservation.ts';
@@ -121,11 +121,13 @@ async function respond(
 /**
  * Goes on with a stream whose worker was lost, or that no node could take.
  * @param told the answer so far, see Route
+ * @param retelling in the middle of it, see Exchange
  */
 export async function goOn(
   call: Call,
   production: Production,
   told: { ids: readonly number[]; endTold: number },
+  retelling: Retelling | undefined,
 ): Promise<void> {
   const { request, fields, lease, renewMs } = production;
   const { id, model } = request.events;
@@ -134,18 +136,34 @@ export async function goOn(
   const moves: Moves = { retries: 0, migrations: 0 };
   const route = new Route(call, () => nodesServing(call, model), request, fields, left.signal, moves, told);
   const reservation = await holdAgain(call, lease, renewMs);
-  const exchange = exchangeOf(call, { id, model, reservation, moves }, left, () => route, undefined);
+  const exchange = exchangeOf(
+    call,
+    { id, model, reservation, moves },
+    left,
+    () => route,
+    retelling && (() => retelling),
+  );
   kept.begun(production, release);
   try {
     if (!route.canBegin) throw new EdgeError({ kind: 'node_lost' });
     await pump(exchange, await route.open(), kept);
   } catch (error) {
     const problem: Problem = error instanceof EdgeError ? error.problem : { kind: 'internal' };
-    if (kept.failed(problem, isForWantOfNodes(error))) return reservation.letGo();
+    if (kept.ending(problem, isForWantOfNodes(error))) return reservation.letGo();
     await meterFailure(call, { ...exchange.answer, stream: true, route, problem });
-    kept.write(new TextEncoder().encode(errorEvent(problem)));
-    await kept.end();
+    await tellFailure(kept, problem, retelling);
   }
+}
+
+/** After `ending`. */
+export async function tellFailure(
+  kept: Kept,
+  problem: Problem,
+  retelling: Retelling | undefined,
+): Promise<void> {
+  const last = retelling ? await retelling.end(problem) : errorEvent(problem);
+  kept.write(new TextEncoder().encode(last));
+  await kept.end();
 }
 
 /** Aborts when the client leaves, and when the answer takes too long. */

@@ -24,7 +24,7 @@ export type Problem =
   | { kind: 'response_not_found'; id: string; param: string }
   | { kind: 'responses_unavailable' }
   | { kind: 'stream_not_found'; id: string }
-  | { kind: 'event_not_found' }
+  | { kind: 'event_not_found'; param?: 'starting_after' | undefined }
   | { kind: 'stream_interrupted' }
   | { kind: 'streams_unavailable' }
   | { kind: 'idempotency_key_reused' }
@@ -214,9 +214,10 @@ function wire(problem: Problem): WireError {
     case 'event_not_found':
       return {
         ...badRequest,
-        message:
-          'after: no event of this stream has that number (yet). It comes as ?after= or as Last-Event-ID.',
-        param: 'after',
+        message: problem.param
+          ? `${problem.param}: no event of this response has that sequence_number (yet).`
+          : 'after: no event of this stream has that number (yet). It comes as ?after= or as Last-Event-ID.',
+        param: problem.param ?? 'after',
         code: problem.kind,
       };
     case 'stream_interrupted':

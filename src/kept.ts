@@ -19,6 +19,8 @@ export interface Production {
 export interface Kept {
   /** Of the answer; where undefined one is made up. */
   readonly answerId: string | undefined;
+  /** Of the object that keeps it; undefined where it goes on, and whoever must know has been told. */
+  readonly name: string | undefined;
   /**
    * Somebody has accepted it.
    * @param production undefined where nobody could go on with it
@@ -27,10 +29,11 @@ export interface Kept {
   begun(production: Production | undefined, release: () => void): void;
   write(bytes: Uint8Array): undefined;
   /**
-   * It is not whole. Comes before what is written about it.
+   * What is written from here on is its end.
+   * @param problem why it is not whole
    * @param stranded only for want of a node
    * @returns whether it will go on: then this is not its end, and nothing is settled
    */
-  failed(problem: Problem, stranded: boolean): boolean;
+  ending(problem: Problem | undefined, stranded: boolean): boolean;
   end(): Promise<void>;
 }

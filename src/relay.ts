@@ -67,7 +67,7 @@ export async function pump(exchange: Exchange, first: Leg, client: ClientStream 
     if (firstEventAt !== undefined) client.write(migrated);
   }
   const problem = problemOf(leg, exchange);
-  if (problem && kept?.failed(problem, exchange.stranded)) return exchange.answer.reservation.letGo();
+  if (kept?.ending(problem, exchange.stranded)) return exchange.answer.reservation.letGo();
   if (told) client.write(encoder.encode(await told.end(problem)));
   else if (problem) client.write(encoder.encode(errorEvent(problem)));
   metered ??= kept && meterLeg(problem);

@@ -172,7 +172,7 @@ export const answers: Record<string, JsonSchema> = {
     instructions: text,
     previous_response_id: text,
     store: boolean,
-    background: only(false),
+    background: boolean,
     max_output_tokens: count,
     max_tool_calls: count,
     temperature: number,

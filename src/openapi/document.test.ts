@@ -112,7 +112,7 @@ it('says of every field that is only known what it is refused with', () => {
   const { properties } = inputSchema(operations['POST /v1/responses']!.body![0]!) as {
     properties: Record<string, { description?: string }>;
   };
-  for (const name of ['background', 'conversation', 'prompt', 'reasoning', 'moderation']) {
+  for (const name of ['conversation', 'prompt', 'reasoning', 'moderation']) {
     expect(properties[name]!.description).toMatch(/^Only where it asks for nothing: .+ supported/);
   }
 });

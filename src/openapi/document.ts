@@ -105,7 +105,7 @@ function describe(path: string, operation: Operation): Described {
   };
 }
 
-function good({ answer, events, who }: Operation): object {
+function good({ answer, events, who, body }: Operation): object {
   const content = answers[answer] ? json(ref(answer)) : { [answer]: { schema: string } };
   const done = events === 'ResponseEvent' ? '' : ', and `data: [DONE]` at the end';
   return {
@@ -115,7 +115,7 @@ function good({ answer, events, who }: Operation): object {
     headers: {
       'x-request-id': { schema: string },
       ...(who === 'key' && limitHeaders),
-      ...(events && moveHeaders),
+      ...(events && body && moveHeaders),
     },
     content: { ...content, ...(events && { 'text/event-stream': { schema: ref(events) } }) },
   };

@@ -21,6 +21,10 @@ export const fieldNotes: Record<string, string> = {
   ignore_eos: 'Goes on to the greatest length. · 忽略结束标记,直到最大长度。',
   stream: 'Server-sent events. · 以事件流返回。',
   resumable: 'The stream goes on without its client, who may come back for the rest. · 流可在断开后续读。',
+  background:
+    'The answer is made without its client, who polls it or reads its stream later. · 在后台生成,之后轮询或续读。',
+  starting_after:
+    'sequence_number of the last event that the reader has. · 已收到的最后一个事件的 sequence_number。',
   stream_options: 'include_usage adds a last chunk with the usage. · include_usage 在末尾附上用量。',
   tools: 'Functions that the model may call. · 模型可以调用的函数。',
   tool_choice: 'none, auto, required, or one by name. · none、auto、required 或指定函数。',

@@ -64,10 +64,14 @@ export const operations: Record<string, Operation> = {
     answer: 'InputTokens',
   },
   'GET /v1/responses/{id}': {
-    summary: ['Read a stored response', '读取已存储的回答'],
+    summary: [
+      'Read a stored response; with `stream` the events of one in the background, after `starting_after`',
+      '读取已存储的回答;带 `stream` 则续读后台回答的事件流',
+    ],
     who: 'key',
     query: retrieval,
     answer: 'Response',
+    events: 'ResponseEvent',
   },
   'DELETE /v1/responses/{id}': {
     summary: ['Delete a stored response', '删除已存储的回答'],

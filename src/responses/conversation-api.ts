@@ -5,6 +5,8 @@ import type { ResponseStatus } from './response-object.ts';
 export interface NewResponse {
   id: string;
   previous: string | null;
+  /** See Place. */
+  answer: string | null;
   /** The response object as it stands, without its output. */
   json: string;
   /** Its own input items, as a JSON list. */
@@ -16,6 +18,12 @@ export type History =
   | { items: string[] }
   /** `full`: the conversation holds as much as one may. */
   | { refusal: 'not_found' | 'unfinished' | 'ancestor_deleted' | 'full' };
+
+/** Of a response that is there. */
+export interface Place {
+  /** The name of the answer that makes it, or made it, see ../streams; null where it is not in the background. */
+  answer: string | null;
+}
 
 export interface ConversationApi {
   /** All that was said up to and with the response `id`. */
@@ -29,10 +37,10 @@ export interface ConversationApi {
   /** The response object as JSON. */
   read(id: string): string | undefined;
   input(id: string): string | undefined;
-  /** False where there is none. */
-  remove(id: string): boolean;
-  /** Whether it was being made; undefined where there is none. */
-  cancel(id: string): boolean | undefined;
+  place(id: string): Place | undefined;
+  remove(id: string): Place | undefined;
+  /** False where it was not being made any more; undefined where there is none. */
+  cancel(id: string): Place | false | undefined;
 }
 
 /** Bytes of one stored value: an object of Cloudflare's takes 2 MB with its key. */

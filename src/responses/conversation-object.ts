@@ -6,7 +6,7 @@
  */
 import { DurableObject } from 'cloudflare:workers';
 import type { Env } from '../env.ts';
-import type { ConversationApi, History, NewResponse } from './conversation-api.ts';
+import type { ConversationApi, History, NewResponse, Place } from './conversation-api.ts';
 import type { ResponseObject, ResponseStatus } from './response-object.ts';
 
 const defaultDays = 30;
@@ -18,6 +18,8 @@ const abandonedMs = 2 * 3_600_000;
 
 interface Kept {
   previous: string | null;
+  /** See Place. Those of earlier versions have none. */
+  answer?: string | null;
   status: ResponseStatus;
   json: string;
   /** Milliseconds since 1970. */
@@ -49,10 +51,10 @@ export class ConversationObject extends DurableObject<Env> implements Conversati
     return { items: items.reverse() };
   }
 
-  begin({ id, previous, json, input }: NewResponse): void {
+  begin({ id, previous, answer, json, input }: NewResponse): void {
     const begunAt = Date.now();
     this.ctx.storage.transactionSync(() => {
-      this.#put(id, { previous, status: 'in_progress', json, begunAt });
+      this.#put(id, { previous, answer, status: 'in_progress', json, begunAt });
       this.#kv.put(`input:${id}`, input);
     });
     void this.ctx.storage.setAlarm(begunAt + this.#keptMs);
@@ -87,18 +89,24 @@ export class ConversationObject extends DurableObject<Env> implements Conversati
     return this.#kv.get<string>(`input:${id}`);
   }
 
-  remove(id: string): boolean {
-    if (!this.#response(id)) return false;
-    for (const part of ['response', 'input', 'output']) this.#kv.delete(`${part}:${id}`);
-    if (this.#kv.list({ prefix: 'response:', limit: 1 })[Symbol.iterator]().next().done) void this.#forget();
-    return true;
+  place(id: string): Place | undefined {
+    const kept = this.#response(id);
+    return kept && { answer: kept.answer ?? null };
   }
 
-  cancel(id: string): boolean | undefined {
+  remove(id: string): Place | undefined {
+    const place = this.place(id);
+    if (!place) return undefined;
+    for (const part of ['response', 'input', 'output']) this.#kv.delete(`${part}:${id}`);
+    if (this.#kv.list({ prefix: 'response:', limit: 1 })[Symbol.iterator]().next().done) void this.#forget();
+    return place;
+  }
+
+  cancel(id: string): Place | false | undefined {
     const kept = this.#response(id);
     if (kept?.status !== 'in_progress') return kept && false;
     this.#put(id, { ...kept, status: 'cancelled' });
-    return true;
+    return this.place(id);
   }
 
   /** So long after its last response a conversation is forgotten as a whole. */

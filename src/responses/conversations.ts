@@ -58,19 +58,14 @@ export async function historyOf(call: Call, previous: string | undefined): Promi
   }
 }
 
-/** Throws an EdgeError when the request is too large to be kept. */
-export function keeper(call: Call, settings: Settings, input: readonly Item[]): Keeper {
-  const { id, previous_response_id: previous } = settings;
-  const entry: NewResponse = {
-    id,
-    previous,
-    json: JSON.stringify(responseObject(settings, begun)),
-    input: JSON.stringify(input),
-  };
-  if (tooLong(entry.json) || tooLong(entry.input)) {
-    refuse('store', `the request is too large to be stored (${longestKept} bytes); false asks for that.`);
-  }
-  let stored: Promise<boolean> | undefined;
+/**
+ * Throws an EdgeError when the request is too large to be kept.
+ * @param input undefined where the beginning is kept
+ */
+export function keeper(call: Call, settings: Settings, input?: readonly Item[]): Keeper {
+  const { id } = settings;
+  const entry = input && newEntry(call, settings, input);
+  let stored = entry ? undefined : Promise.resolve(true);
   const attempt = async <T>(work: () => Promise<T>): Promise<T | undefined> => {
     try {
       return await work();
@@ -82,10 +77,11 @@ export function keeper(call: Call, settings: Settings, input: readonly Item[]): 
   return {
     begin() {
       stored ??= attempt(async () => {
-        await askConversation(call, id, (conversation) => conversation.begin(entry));
+        await askConversation(call, id, (conversation) => conversation.begin(entry!));
         return true;
       }).then(Boolean);
       call.waitUntil(stored);
+      return stored;
     },
     async end(standing) {
       if (!(await stored)) return standing.status;
@@ -99,6 +95,17 @@ export function keeper(call: Call, settings: Settings, input: readonly Item[]): 
       return ended ?? standing.status;
     },
   };
+}
+
+function newEntry(call: Call, settings: Settings, input: readonly Item[]): NewResponse {
+  const { id, previous_response_id: previous, background } = settings;
+  const answer = background ? call.kept!.name! : null;
+  const json = JSON.stringify(responseObject(settings, begun));
+  const items = JSON.stringify(input);
+  if (tooLong(json) || tooLong(items)) {
+    refuse('store', `the request is too large to be stored (${longestKept} bytes); false asks for that.`);
+  }
+  return { id, previous, answer, json, input: items };
 }
 
 /** Without log-probabilities, of which one answer may have megabytes. */

@@ -13,8 +13,12 @@ const include = idle(
 
 export const retrieval = z.strictObject({
   include,
-  stream: idle((value) => value === 'false', 'a stored response is not streamed again.'),
-  starting_after: idle(() => false, 'a stored response is not streamed again.'),
+  /** Of one in the background. */
+  stream: z._default(z.literal(['true', 'false']), 'false'),
+  /** `sequence_number` of the last event that the reader has. */
+  starting_after: z.optional(
+    z.string().check(z.regex(/^\d{1,15}$/, 'must be the sequence_number of an event.')),
+  ),
   include_obfuscation: idle((value) => value === 'false', 'is not supported.'),
 });
 
@@ -26,8 +30,11 @@ export const itemsQuery = z.strictObject({
 });
 
 /** Throws an EdgeError that names what is not supported. */
-export function parseRetrieval(params: Record<string, string[]>): void {
-  validate(retrieval, single(params));
+export function parseRetrieval(params: Record<string, string[]>): { stream: boolean; after: number } {
+  const { stream, starting_after: last } = validate(retrieval, single(params));
+  if (last !== undefined && stream !== 'true') refuse('starting_after', 'needs stream to be true.');
+  // Events of a stream are counted from 1, those of a response from 0.
+  return { stream: stream === 'true', after: last === undefined ? 0 : Number(last) + 1 };
 }
 
 export function parseItemsQuery(params: Record<string, string[]>) {

@@ -87,6 +87,10 @@ export function newMessage(role: string): MessageItem {
   return { id: newItemId('msg'), type: 'message', role, status: 'in_progress', content: [] };
 }
 
+export function newCall(call_id = newItemId('fc'), name = ''): FunctionCallItem {
+  return { id: newItemId('fc'), type: 'function_call', call_id, name, arguments: '', status: 'in_progress' };
+}
+
 export function outputText(text: string, logprobs: Logprob[] = []): OutputText {
   return { type: 'output_text', text, annotations: [], logprobs };
 }

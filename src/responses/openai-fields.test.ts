@@ -38,7 +38,7 @@ const places: {
     parse,
     required: { model: 'huozi', input: '你好' },
     fates: {
-      background: ['harmless', false, true],
+      background: ['honoured', true, 'x'],
       context_management: ['harmless', [], [{ type: 'compaction' }]],
       conversation: ['refused', 'conv_1'],
       include: ['honoured', ['message.output_text.logprobs'], ['x']],
@@ -74,12 +74,12 @@ const places: {
     file,
     name: 'ResponseRetrieveParamsBase',
     parse: (fields) => parseRetrieval(fields as Record<string, string[]>),
-    required: {},
+    required: { stream: ['true'] },
     fates: {
       include: ['harmless', ['reasoning.encrypted_content'], ['message.output_text.logprobs']],
       include_obfuscation: ['harmless', ['false'], ['true']],
-      starting_after: ['refused', ['5']],
-      stream: ['harmless', ['false'], ['true']],
+      starting_after: ['honoured', ['5'], ['x']],
+      stream: ['honoured', ['false'], ['x']],
     },
   },
   {

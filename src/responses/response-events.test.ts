@@ -8,7 +8,7 @@ const logprob = { token: '好', logprob: -0.1, bytes: [229, 165, 189], top_logpr
 
 function telling(kept?: 'cancelled') {
   const settings = settingsOf('resp_1', 1, parseResponseFields({ model: 'huozi', input: '好' }));
-  const keeper = kept && { begin: () => undefined, end: async () => kept };
+  const keeper = kept && { begin: async () => undefined, end: async () => kept };
   return new ResponseEvents(settings, 'assistant', keeper);
 }
 
@@ -215,5 +215,41 @@ describe('ends', () => {
     expect(told.whole).toBe(false);
     await told.end(undefined);
     expect(told.toJSON().status).toBe('failed');
+  });
+});
+
+describe('taken up', () => {
+  const chunks = [
+    delta({ role: 'assistant', content: '' }),
+    delta({ content: '看' }, { logprobs: { content: [logprob] } }),
+    delta({ content: '看' }, { logprobs: { content: [logprob] } }),
+    call(0, { id: 'call_a', type: 'function', function: { name: 'weather', arguments: '' } }),
+    call(0, { function: { arguments: '{"city":' } }),
+    call(0, { function: { arguments: '"哈尔滨"}' } }),
+    call(1, { id: 'call_b', type: 'function', function: { name: 'time', arguments: '{}' } }),
+    finish('tool_calls'),
+    usage,
+  ];
+  const add = (told: ResponseEvents, some: object[]) =>
+    some.map((chunk) => told.add(encoder.encode(`data: ${JSON.stringify(chunk)}\n\n`))).join('');
+  const withoutIds = (text: string) =>
+    text.replace(/(msg|fc)_[0-9a-f]{48}/g, '$1').replace(/"completed_at":\d+/g, '"completed_at":1');
+
+  it.each(chunks.map((_, at) => at))('after %i chunks it goes on as if its worker had lived', async (at) => {
+    const lived = telling();
+    const uncut = lived.begin() + add(lived, chunks) + (await lived.end(undefined));
+    const died = telling();
+    const before = died.begin() + add(died, chunks.slice(0, at));
+    const next = telling();
+    next.takeUp(parse(before));
+    expect(next.begin()).toBe('');
+    // A node that is asked to go on tells its end again.
+    const rest = chunks.slice(Math.min(at, chunks.length - 2));
+    const whole = before + add(next, rest) + (await next.end(undefined));
+    expect(withoutIds(whole)).toBe(withoutIds(uncut));
+    const events = parse(whole);
+    const begun = events.filter(({ type }) => type === 'response.output_item.added');
+    const ids = (items: { id: string }[]) => items.map(({ id }) => id);
+    expect(ids(events.at(-1).response.output)).toEqual(ids(begun.map(({ item }) => item)));
   });
 });

@@ -5,8 +5,15 @@
  */
 import type { Problem } from '../errors.ts';
 import type { Retelling } from '../exchange.ts';
-import { type FunctionCallItem, type Logprob, type MessageItem, newMessage, outputText } from './items.ts';
-import { newItemId } from './response-id.ts';
+import {
+  type FunctionCallItem,
+  type Logprob,
+  type MessageItem,
+  newCall,
+  newMessage,
+  type OutputItem,
+  outputText,
+} from './items.ts';
 import {
   begun,
   type ResponseUsage,
@@ -17,7 +24,8 @@ import {
 
 /** Where a response is kept. For one that is not, nothing. */
 export interface Keeper {
-  begin(): void;
+  /** Settles when it is kept, as far as it can be. Asking again asks nothing. */
+  begin(): Promise<unknown>;
   /** How it stands now that it is kept: `cancelled` where somebody has done that meanwhile. Never rejects. */
   end(standing: Standing): Promise<Standing['status']>;
 }
@@ -41,6 +49,14 @@ interface ToolCallDelta {
   index: number;
   id?: string;
   function?: { name?: string; arguments?: string };
+}
+
+/** What an event of this file's holds. */
+export interface ToldEvent {
+  type: string;
+  item?: OutputItem;
+  delta?: string;
+  logprobs?: Logprob[];
 }
 
 /** An item that is being told: its text or arguments come in pieces. */
@@ -69,16 +85,20 @@ export class ResponseEvents implements Retelling {
     this.#settings = settings;
     this.#role = role;
     this.#keeper = keeper;
-    keeper?.begin();
+    void keeper?.begin();
   }
 
   begin(): string {
+    // Told already, where it was taken up.
+    if (this.#number > 0) return '';
     for (const type of ['response.created', 'response.in_progress']) this.#emit(type, { response: this });
     return this.#take();
   }
 
   add(events: Uint8Array): string {
     for (const line of decoder.decode(events).split('\n')) {
+      // Of one in the background: whoever takes it up needs the tokens, see ../streams/numbering.ts.
+      if (this.#settings.background && line.startsWith(': ids ')) this.#events += `${line}\n`;
       if (!line.startsWith('data: {')) continue;
       try {
         this.#fold(JSON.parse(line.slice('data: '.length)) as Chunk);
@@ -90,6 +110,21 @@ export class ResponseEvents implements Retelling {
     return this.#take();
   }
 
+  /** Goes on after events that were told before their worker was lost. */
+  takeUp(events: readonly ToldEvent[]): void {
+    this.begin();
+    let calls = 0;
+    for (const { type, item, delta = '', logprobs = [] } of events) {
+      if (type === 'response.output_item.added') {
+        if (item!.type === 'message') this.#openMessage(item);
+        else this.#openCall(calls++, item!);
+      } else if (type === 'response.output_item.done') this.#close(item!.status);
+      else if (type === 'response.output_text.delta') this.#say(delta, logprobs);
+      else if (type === 'response.function_call_arguments.delta') this.#addArguments(delta);
+    }
+    this.#take();
+  }
+
   get whole(): boolean {
     return !this.#broken && this.#finish !== null;
   }
@@ -97,7 +132,7 @@ export class ResponseEvents implements Retelling {
   async end(problem: Problem | undefined): Promise<string> {
     const standing = this.#standing;
     standing.usage = this.#usage;
-    if (problem?.kind === 'client_gone') {
+    if (problem?.kind === 'client_gone' || problem?.kind === 'generation_cancelled') {
       standing.status = 'cancelled';
     } else if (problem || !this.whole) {
       standing.status = 'failed';
@@ -152,33 +187,27 @@ export class ResponseEvents implements Retelling {
 
   #call({ index, id, function: called }: ToolCallDelta): void {
     if (!this.#open || !('call' in this.#open) || this.#open.call !== index) {
-      this.#openCall(index, id ?? newItemId('fc'), called?.name ?? '');
+      this.#openCall(index, newCall(id, called?.name));
     }
-    if (!called?.arguments) return;
-    const open = this.#open as Open & { item: FunctionCallItem };
-    open.item.arguments += called.arguments;
-    this.#events += `${open.head}${JSON.stringify(called.arguments)},"sequence_number":${this.#number++}}\n\n`;
+    if (called?.arguments) this.#addArguments(called.arguments);
   }
 
-  #openMessage(): void {
+  #addArguments(piece: string): void {
+    const open = this.#open as Open & { item: FunctionCallItem };
+    open.item.arguments += piece;
+    this.#events += `${open.head}${JSON.stringify(piece)},"sequence_number":${this.#number++}}\n\n`;
+  }
+
+  #openMessage(item = newMessage(this.#role)): void {
     if (this.#open) this.#close('completed');
-    const item = newMessage(this.#role);
     const place = this.#add(item);
     this.#emit('response.content_part.added', { ...place, content_index: 0, part: outputText('') });
     const head = headOf('response.output_text.delta', { ...place, content_index: 0 });
     this.#open = { head, item, text: '', logprobs: [] };
   }
 
-  #openCall(call: number, call_id: string, name: string): void {
+  #openCall(call: number, item: FunctionCallItem): void {
     if (this.#open) this.#close('completed');
-    const item: FunctionCallItem = {
-      id: newItemId('fc'),
-      type: 'function_call',
-      call_id,
-      name,
-      arguments: '',
-      status: 'in_progress',
-    };
     const head = headOf('response.function_call_arguments.delta', this.#add(item));
     this.#open = { head, item, call, logprobs: [] };
   }
@@ -189,7 +218,7 @@ export class ResponseEvents implements Retelling {
     return { item_id: item.id, output_index };
   }
 
-  #close(status: 'completed' | 'incomplete'): void {
+  #close(status: FunctionCallItem['status']): void {
     const open = this.#open;
     if (!open) return;
     this.#open = undefined;

@@ -46,7 +46,7 @@ export function settingsOf(id: string, createdAt: number, fields: ResponseFields
     instructions: fields.instructions ?? null,
     previous_response_id: fields.previous_response_id ?? null,
     store: fields.store,
-    background: false,
+    background: fields.background,
     max_output_tokens: fields.max_output_tokens ?? null,
     max_tool_calls: fields.max_tool_calls ?? null,
     temperature: fields.temperature,
@@ -70,6 +70,12 @@ export function settingsOf(id: string, createdAt: number, fields: ResponseFields
     safety_identifier: fields.safety_identifier ?? null,
     prompt_cache_key: fields.prompt_cache_key ?? null,
   };
+}
+
+/** The other way round. */
+export function settingsIn(response: ResponseObject): Settings {
+  const { object, status, completed_at, error, incomplete_details, output, usage, ...settings } = response;
+  return settings;
 }
 
 export function responseObject(settings: Settings, standing: Standing) {

@@ -3,6 +3,7 @@
  * unless it asks for nothing. What a field means for the answer is the chat API's to say, see to-chat.ts.
  */
 import * as z from 'zod/mini';
+import { refuse } from '../errors.ts';
 import { generationFields, tokenCount } from '../generation-fields.ts';
 import { idle, isEmptyArray, isObject, label } from '../idle-fields.ts';
 import { jsonObject } from '../json-object.ts';
@@ -185,6 +186,7 @@ export const responseBody = z.strictObject({
   previous_response_id: z.optional(z.string().check(z.refine(isResponseId, 'is not the id of a response.'))),
   store: z._default(z.boolean(), true),
   stream: z._default(z.boolean(), false),
+  background: z._default(z.boolean(), false),
   stream_options: z.optional(
     z.strictObject({
       include_obfuscation: idle((value) => value === false, 'obfuscation is not supported.'),
@@ -213,7 +215,6 @@ export const responseBody = z.strictObject({
   max_tool_calls: tokenCount,
   ...extraFields,
 
-  background: idle((value) => value === false, 'answers in the background are not supported: stream them.'),
   context_management: idle(isEmptyArray, 'is not supported.'),
   conversation: idle(() => false, 'conversations are not supported: use previous_response_id.'),
   moderation: idle(() => false, 'moderation is not supported.'),
@@ -248,7 +249,11 @@ export const passedOn = Object.keys(extraFields) as (keyof typeof extraFields)[]
 
 /** Throws an EdgeError that names the field at fault. */
 export function parseResponseFields(json: unknown): ResponseFields {
-  return validate(responseBody, json);
+  const fields = validate(responseBody, json);
+  if (fields.background && !fields.store) {
+    refuse('background', 'needs store to be true: nobody could ask for the answer.');
+  }
+  return fields;
 }
 
 /** With the model's name where there was one: to count, any node will do. */

@@ -179,7 +179,7 @@ describe('refusals', () => {
     [{ input: [{ type: 'item_reference', id: 'x' }] }, 'input.0.type'],
     [{ tools: [{ type: 'web_search' }] }, 'tools.0.type'],
     [{ tool_choice: { type: 'hosted' } }, 'tool_choice'],
-    [{ background: true }, 'background'],
+    [{ background: true, store: false }, 'background'],
     [{ conversation: 'conv_1' }, 'conversation'],
     [{ prompt: { id: 'x' } }, 'prompt'],
     [{ reasoning: { effort: 'high' } }, 'reasoning'],

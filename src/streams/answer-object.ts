@@ -9,18 +9,20 @@ import { DurableObject } from 'cloudflare:workers';
 import { answering } from '../answering.ts';
 import { parseJson, problemResponse } from '../app.ts';
 import type { Call } from '../call.ts';
-import { goOn } from '../completions.ts';
+import { goOn, tellFailure } from '../completions.ts';
 import type { Env } from '../env.ts';
-import { EdgeError, errorEvent } from '../errors.ts';
+import { EdgeError } from '../errors.ts';
 import { endEvents } from '../event-bytes.ts';
 import { authorise } from '../keys/ask-key.ts';
 import { log } from '../log.ts';
+import { takeUp } from '../responses/take-up.ts';
 import { ServerTiming } from '../server-timing.ts';
 import { AnswerStore, type Stored } from './answer-store.ts';
+import { asBegun } from './as-begun.ts';
 import { Follower } from './follower.ts';
 import { Numbering } from './numbering.ts';
 import { RunningAnswer, watchMs } from './running-answer.ts';
-import type { AnswerStatus, Asked } from './stream-api.ts';
+import type { AnswerStatus, Asked, Followed } from './stream-api.ts';
 import { ToldLog } from './told-log.ts';
 
 interface Run {
@@ -66,6 +68,12 @@ export class AnswerObject extends DurableObject<Env> {
     return known.status === 'running' ? 'cancelled' : known.status;
   }
 
+  /** Nobody may read it any more: its response is deleted. */
+  async erase(): Promise<void> {
+    await this.stop();
+    await this.#store.forget();
+  }
+
   /** Goes on with what was lost, or forgets what is over. */
   override async alarm(): Promise<void> {
     const known = this.#known();
@@ -98,34 +106,51 @@ export class AnswerObject extends DurableObject<Env> {
       this.#run = this.#begin(asked, call, body);
     }
     const run = this.#run;
-    if (!run) return this.#tell(known!, asked.after, headers);
+    if (!run) return this.#reply(known!, asked, headers);
     const leave = run.answer.hold();
     client.addEventListener('abort', leave);
     try {
       await run.begun;
-      return this.#tell(run.answer.stored, asked.after, headers, run.answer);
+      return await this.#reply(run.answer.stored, asked, headers, run.answer);
     } finally {
       leave();
     }
   }
 
-  #follow(asked: Asked): Response {
+  /** To whoever asked for the answer: of one in the background without `stream` only that it has begun. */
+  #reply(
+    stored: Stored,
+    asked: Asked,
+    headers: Record<string, string>,
+    running?: RunningAnswer,
+  ): Response | Promise<Response> {
+    if (stored.background !== 'polled') return this.#tell(stored, asked, headers, running);
+    return asBegun(this.#tell(stored, { ...asked, after: 0 }, headers, running));
+  }
+
+  #follow(asked: Followed): Response {
     const known = this.#known();
     if (!known?.resumable) throw new EdgeError({ kind: 'stream_not_found', id: asked.id });
     this.#goOn(known);
-    return this.#tell(known, asked.after, {}, this.#run?.answer);
+    return this.#tell(known, asked, {}, this.#run?.answer);
   }
 
-  #tell(stored: Stored, after = 0, headers: Record<string, string>, running?: RunningAnswer): Response {
+  #tell(
+    stored: Stored,
+    { id, after = 0, afterParam }: Followed,
+    headers: Record<string, string>,
+    running?: RunningAnswer,
+  ): Response {
     // What has no numbers is told from its beginning.
     const from = stored.resumable ? after : 0;
     const last = running?.log.last ?? this.#store.lastPiece?.last ?? 0;
-    if (from > last) throw new EdgeError({ kind: 'event_not_found' });
+    if (from > last) throw new EdgeError({ kind: 'event_not_found', param: afterParam });
     // The status is known before the end is stored, and the end told after it.
     const over = running ? running.log.ended : stored.status !== 'running';
     if (over && from > 0 && from === last) return new Response(null, { status: 204 });
     const all = {
       ...headers,
+      ...(isNamed(stored) && { 'x-huozi-stream': `/v1/streams/${id}` }),
       'content-type': stored.contentType,
       'cache-control': 'no-store, no-transform',
       'x-accel-buffering': 'no',
@@ -156,10 +181,11 @@ export class AnswerObject extends DurableObject<Env> {
       production: undefined,
       forgetAt: undefined,
     };
-    const answer = this.#running(stored, asked.answerId);
+    const answer = this.#running(stored, asked);
     const make = async () => {
-      const json = parseJson(body) as { resumable?: unknown } | null;
-      stored.resumable = json?.resumable === true;
+      const json = parseJson(body) as Partial<Record<'resumable' | 'background' | 'stream', unknown>> | null;
+      if (json?.background === true) stored.background = json.stream === true ? 'streamed' : 'polled';
+      stored.resumable = json?.resumable === true || stored.background !== undefined;
       // Stored before the response is there.
       if (stored.resumable) stored.contentType = 'text/event-stream; charset=utf-8';
       const response = await answering[asked.path]({ ...call, kept: answer, client: answer.stopped }, json);
@@ -188,25 +214,29 @@ export class AnswerObject extends DurableObject<Env> {
     const answer = this.#running(stored, undefined, new Numbering(lastPiece?.last, ids.length));
     this.#run = { answer, begun: Promise.resolve() };
     log('stream_goes_on', { request_id: stored.origin.requestId, position: ids.length });
-    if (!stored.production) {
-      answer.failed({ kind: 'node_lost' }, false);
-      answer.write(new TextEncoder().encode(errorEvent({ kind: 'node_lost' })));
-      this.ctx.waitUntil(answer.end());
+    const call = this.#callOf({ ...stored.origin, keyHash: '' }, {});
+    const { production } = stored;
+    const role = production?.request.events.role ?? 'assistant';
+    const retelling = stored.background && takeUp(call, role, this.#store.events());
+    if (!production) {
+      const lost = { kind: 'node_lost' } as const;
+      answer.ending(lost, false);
+      this.ctx.waitUntil(tellFailure(answer, lost, retelling));
       return;
     }
-    const call = this.#callOf({ ...stored.origin, keyHash: '' }, {});
-    const work = goOn({ ...call, kept: answer, client: answer.stopped }, stored.production, { ids, endTold });
+    const kept = { ...call, kept: answer, client: answer.stopped };
     this.ctx.waitUntil(
-      work.catch(() => {
+      goOn(kept, production, { ids, endTold }, retelling).catch(() => {
         // Its key's object cannot be reached, or something that nobody foresaw: the alarm tries again.
-        answer.failed({ kind: 'keys_unavailable' }, true);
+        answer.ending({ kind: 'keys_unavailable' }, true);
       }),
     );
   }
 
-  #running(stored: Stored, answerId: string | undefined, numbering?: Numbering): RunningAnswer {
+  #running(stored: Stored, asked: Asked | undefined, numbering?: Numbering): RunningAnswer {
     const answer: RunningAnswer = new RunningAnswer(this.#store, stored, {
-      answerId,
+      answerId: asked?.answerId,
+      name: asked?.id,
       retentionSeconds: this.env.STREAM_RETENTION_SECONDS,
       numbering,
       onOver: () => {
@@ -235,4 +265,9 @@ export class AnswerObject extends DurableObject<Env> {
       waitUntil: (work) => this.ctx.waitUntil(work),
     };
   }
+}
+
+/** A response has its own name, and a body in one piece needs none. */
+function isNamed({ contentType, background }: Stored): boolean {
+  return !background && !contentType.startsWith('application/json');
 }

@@ -8,6 +8,8 @@ export interface Stored {
   status: AnswerStatus;
   hash: string;
   resumable: boolean;
+  /** Of a response in the background: whether whoever asked for it reads its events. */
+  background?: 'streamed' | 'polled';
   /** Of the response. */
   contentType: string;
   /** Of whoever began it: what it takes to go on. */
@@ -86,6 +88,12 @@ export class AnswerStore {
 
   get lastPiece(): Piece | undefined {
     return this.#pieces('ORDER BY last DESC LIMIT 1');
+  }
+
+  /** All events so far. */
+  events(): string {
+    const rows = this.#storage.sql.exec<{ bytes: ArrayBuffer }>('SELECT bytes FROM told ORDER BY last');
+    return [...rows].map(({ bytes }) => new TextDecoder().decode(bytes)).join('');
   }
 
   /** Token ids of the answer so far. */

@@ -6,6 +6,15 @@ const encode = (text: string) => new TextEncoder().encode(text);
 const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
 describe('numbering', () => {
+  it('keeps the names of events', () => {
+    const events = ': ids 5\nevent: a\ndata: {"a":1}\n\nevent: b\ndata: {"b":1}\n\n';
+    const numbering = new Numbering();
+    expect(decode(numbering.number(encode(events)))).toBe(
+      'id: 1\nevent: a\ndata: {"a":1}\n\nid: 2\nevent: b\ndata: {"b":1}\n\n',
+    );
+    expect(numbering.take()).toEqual([5]);
+  });
+
   it('puts its own number in the place of what the edge alone needs, and keeps the ids', () => {
     const numbering = new Numbering();
     const events = 'id: 2\n: ids 5,77\ndata: {"a":"床"}\n\nid: 3\n: ids 8\n: experts AAA=\ndata: {"b":1}\n\n';

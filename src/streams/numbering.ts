@@ -26,7 +26,7 @@ export class Numbering {
     let numbered = '';
     let body = '';
     for (const line of decoder.decode(events).split('\n')) {
-      if (line.startsWith('data: ')) body += `${line}\n`;
+      if (line.startsWith('data: ') || line.startsWith('event: ')) body += `${line}\n`;
       else if (line.startsWith(idsMark)) this.#read(line);
       else if (line === ': migrated') this.#comment = `${line}\n`;
       else if (line === '' && body !== '') {

@@ -32,6 +32,7 @@ const probes = { json: encoder.encode(' '), events: encoder.encode(': ping\n\n')
 
 export class RunningAnswer implements Kept {
   readonly answerId: string | undefined;
+  readonly name: string | undefined;
   readonly log: ToldLog;
   readonly #store: AnswerStore;
   readonly #stored: Stored;
@@ -66,6 +67,7 @@ export class RunningAnswer implements Kept {
     stored: Stored,
     options: {
       answerId: string | undefined;
+      name: string | undefined;
       retentionSeconds: string | undefined;
       numbering: Numbering | undefined;
       onOver: () => void;
@@ -74,6 +76,7 @@ export class RunningAnswer implements Kept {
     this.#store = store;
     this.#stored = stored;
     this.answerId = options.answerId;
+    this.name = options.name;
     this.#retentionMs = 1_000 * (Number(options.retentionSeconds) || defaultRetentionSeconds);
     this.#numbering = options.numbering ?? new Numbering();
     this.#storedLast = this.#numbering.last;
@@ -150,8 +153,8 @@ export class RunningAnswer implements Kept {
     this.#writeSoon();
   }
 
-  failed(problem: Problem, stranded: boolean): boolean {
-    if (!stranded || !this.#stored.production) {
+  ending(problem: Problem | undefined, stranded: boolean): boolean {
+    if (!problem || !stranded || !this.#stored.production) {
       this.#problem = problem;
       this.#ending = true;
       return false;
@@ -199,8 +202,9 @@ export class RunningAnswer implements Kept {
   }
 
   #writeSoon(): void {
-    // Without a token a node would begin anew, and tell the beginning once more.
-    const tooEarly = this.#stored.production !== undefined && this.#numbering.idCount === 0;
+    // Without a token a node would begin anew, and tell the beginning once more; of a response the edge tells it.
+    const { production, background } = this.#stored;
+    const tooEarly = production !== undefined && !background && this.#numbering.idCount === 0;
     if (this.#writing || this.#timer || this.#ending || tooEarly) return;
     const wait = this.#writtenAt + this.#restMs - Date.now();
     if (wait <= 0) this.#begin();

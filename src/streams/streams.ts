@@ -5,9 +5,11 @@ import { type App, callOf, parseJson } from '../app.ts';
 import { EdgeError, refuse } from '../errors.ts';
 import { hex, randomHex } from '../hex.ts';
 import { authorise } from '../keys/ask-key.ts';
+import { isResponseId, newResponseId } from '../responses/response-id.ts';
 import { validate } from '../validate.ts';
+import { askAnswer, beginAnswer, followAnswer } from './ask-answer.ts';
 import { followQuery } from './follow-query.ts';
-import type { AnsweredPath, Asked } from './stream-api.ts';
+import type { AnsweredPath } from './stream-api.ts';
 
 const shape = /^(?:key-[0-9a-f]{64}|(?:chatcmpl|cmpl)-[0-9a-f]{32})$/;
 
@@ -18,55 +20,27 @@ export async function answer(c: Context<App>, path: AnsweredPath): Promise<Respo
   if (key !== undefined) {
     const id = `key-${await sha256(new TextEncoder().encode(key))}`;
     const hash = await sha256(new Uint8Array(await new Blob([`${path}\n`, bytes]).arrayBuffer()));
-    return keep(c, bytes, { path, id, hash, answerId: undefined });
+    return beginAnswer(c, bytes, { path, id, hash, answerId: undefined, after: after(c, undefined) });
   }
   const body = parseJson(bytes);
-  if (path === '/v1/responses' || !isResumable(body)) return answering[path](callOf(c), body);
-  const id = `${path === '/v1/completions' ? 'cmpl' : 'chatcmpl'}-${randomHex(16)}`;
-  return keep(c, bytes, { path, id, hash: '', answerId: id });
+  const id = ownName(path, body);
+  if (!id) return answering[path](callOf(c), body);
+  return beginAnswer(c, bytes, { path, id, hash: '', answerId: id, after: after(c, undefined) });
 }
 
 /** `GET /v1/streams/{id}` */
 export async function follow(c: Context<App>): Promise<Response> {
   const id = await known(c);
   const query = validate(followQuery, c.req.query());
-  return ask(c, id, { method: 'GET' }, { ...whoAsks(c), id, after: after(c, query.after) });
+  return followAnswer(c, { id, after: after(c, query.after) });
 }
 
 /** `DELETE /v1/streams/{id}` */
 export async function stop(c: Context<App>): Promise<Response> {
   const id = await known(c);
-  const status = await objectOf(c, id).stop();
+  const status = await askAnswer(c, id, (answer) => answer.stop());
   if (!status) throw new EdgeError({ kind: 'stream_not_found', id });
   return c.json({ id, object: 'stream', status });
-}
-
-function keep(
-  c: Context<App>,
-  body: ArrayBuffer,
-  what: Pick<Asked, 'path' | 'id' | 'hash' | 'answerId'>,
-): Promise<Response> {
-  const asked: Asked = { ...what, ...whoAsks(c), after: after(c, undefined) };
-  // Asking twice asks once.
-  return ask(c, what.id, { method: 'POST', body, signal: c.get('client') }, asked);
-}
-
-async function ask(c: Context<App>, id: string, init: RequestInit, asked: object): Promise<Response> {
-  const headers = { 'x-asked': JSON.stringify(asked) };
-  const question = () => objectOf(c, id).fetch('https://answer/', { ...init, headers });
-  const response = await c.get('timing').measure(
-    'node',
-    question().catch(() => question().catch(() => unavailable(c))),
-  );
-  const named = new Response(response.body, response);
-  if (response.ok && !response.headers.get('content-type')?.startsWith('application/json')) {
-    named.headers.set('x-huozi-stream', `/v1/streams/${id}`);
-  }
-  return named;
-}
-
-function unavailable(c: Context<App>): never {
-  throw new EdgeError({ kind: c.get('client').aborted ? 'client_gone' : 'streams_unavailable' });
 }
 
 async function known(c: Context<App>): Promise<string> {
@@ -77,19 +51,10 @@ async function known(c: Context<App>): Promise<string> {
   return id;
 }
 
-function objectOf(c: Context<App>, id: string) {
-  return c.env.ANSWERS.getByName(`${c.get('keyId')}:${id}`);
-}
-
 function idempotencyKey(c: Context<App>): string | undefined {
   const key = c.req.header('idempotency-key');
   if (key === undefined || /^[\x20-\x7e]{1,255}$/.test(key)) return key;
   return refuse('Idempotency-Key', 'must be 1 to 255 printable ASCII characters.');
-}
-
-function whoAsks(c: Context<App>) {
-  const { requestId, keyId, keyHash, trace, startedAt } = callOf(c);
-  return { requestId, keyId, keyHash, trace, startedAt };
 }
 
 /** The last event that the client has. */
@@ -100,11 +65,20 @@ function after(c: Context<App>, query: string | undefined): number | undefined {
   return Number(told);
 }
 
-/** Others go the way on which they are refused, where they must be. */
-function isResumable(body: unknown): boolean {
-  const { stream, resumable } = (body ?? {}) as { stream?: unknown; resumable?: unknown };
-  return stream === true && resumable === true;
+/**
+ * The id of an answer that asks to outlive its client's connection. Others go the way on which they are refused, where
+ * they must be.
+ */
+function ownName(path: AnsweredPath, body: unknown): string | undefined {
+  const { stream, resumable, background, previous_response_id: previous } = (body ?? {}) as Body;
+  if (path === '/v1/responses') {
+    if (background !== true) return undefined;
+    return newResponseId(typeof previous === 'string' && isResponseId(previous) ? previous : undefined);
+  }
+  if (stream !== true || resumable !== true) return undefined;
+  return `${path === '/v1/completions' ? 'cmpl' : 'chatcmpl'}-${randomHex(16)}`;
 }
+type Body = Partial<Record<'stream' | 'resumable' | 'background' | 'previous_response_id', unknown>>;
 
 async function sha256(bytes: Uint8Array): Promise<string> {
   return hex(new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)));

@@ -1,7 +1,10 @@
 /** OpenAI's own client on the Responses API, against the real edge, node and model. */
+import { Huozi } from 'huozi';
+import { Responses } from 'huozi/responses';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createKey } from '../../src/dev/dev-key.ts';
+import { until } from '../edge/edge.ts';
 import { lacks, type Stack, startStack } from '../stack.ts';
 
 let stack: Stack;
@@ -226,6 +229,56 @@ it.skipIf(lacks('logprobs'))('log-probabilities come with the tokens', async () 
     // Greedy: the token that was taken is the likeliest.
     expect(top_logprobs[0]!.logprob).toBe(logprob);
   }
+});
+
+describe('in the background', () => {
+  const ask = { model: 'huozi', input: '从1数到10', temperature: 0, background: true } as const;
+
+  it('a stream that its reader left is read on from where it was', async () => {
+    let before = '';
+    let last: OpenAI.Responses.ResponseStreamEvent | undefined;
+    let id = '';
+    for await (const event of await client.responses.create({ ...ask, stream: true })) {
+      last = event;
+      if (event.type === 'response.created') id = event.response.id;
+      if (event.type !== 'response.output_text.delta') continue;
+      before += event.delta;
+      if (before.includes('3')) break;
+    }
+    expect(before).not.toBe(counted);
+    const starting_after = last!.sequence_number;
+    // By OpenAI's client, and by ours.
+    let rest = '';
+    for await (const event of await client.responses.retrieve(id, { stream: true, starting_after })) {
+      expect(event.sequence_number).toBe(last!.sequence_number + 1);
+      last = event;
+      if (event.type === 'response.output_text.delta') rest += event.delta;
+    }
+    expect(before + rest).toBe(counted);
+    const ours = new Responses(new Huozi({ baseURL: stack.baseURL, apiKey: stack.apiKey }));
+    let again = '';
+    const stream = await ours.stream(id, { startingAfter: starting_after });
+    for await (const text of stream.textStream) again += text;
+    expect(before + again).toBe(counted);
+    expect((await stream.finalResponse()).output_text).toBe(counted);
+  });
+
+  it('is polled, by our client too, whose leaving ends nothing', async () => {
+    const ours = new Responses(new Huozi({ baseURL: stack.baseURL, apiKey: stack.apiKey }));
+    let left = '';
+    for await (const event of await ours.create({ ...ask, stream: true })) {
+      if (event.type === 'response.created') left = event.response.id;
+      break;
+    }
+    const { id } = await ours.create(ask);
+    for (const one of [left, id]) {
+      const ended = await until(async () => {
+        const now = await ours.retrieve(one);
+        return now.status !== 'in_progress' && now;
+      });
+      expect(ended).toMatchObject({ status: 'completed', output_text: counted });
+    }
+  });
 });
 
 describe('afterwards', () => {

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { chat, edgeBeforeNode, errorOf, startEdge, until, withoutPings } from './edge.ts';
 import { accept, answer, type Generation, refuse, streamOf, textEvent } from './scripted-node.ts';
+import { numbered, tellInSteps } from './tell-in-steps.ts';
 
 const { node, edge } = edgeBeforeNode();
 const resumable = (fields: object = {}) => chat({ stream: true, resumable: true, ...fields });
@@ -34,38 +35,7 @@ async function readSome(response: Response, count: number): Promise<string> {
   return withoutPings(text);
 }
 
-/** What every reader of the whole answer must get. */
-function numbered(generation: Generation, text: string): string {
-  let number = 0;
-  return streamOf(generation.request, text)
-    .replace(/^(id|: ids|: usage).*\n/gm, '')
-    .replace(/^data: /gm, () => `id: ${++number}\ndata: `);
-}
-
-/** Tells its text one piece at a time, when the test says so. */
-function inSteps(text: string) {
-  const characters = [...text];
-  let generation: Generation | undefined;
-  let told = 0;
-  node.script = (begun) => {
-    generation = begun;
-    accept(begun);
-  };
-  return {
-    begun: () => until(() => generation),
-    async tell(upTo: number) {
-      const { request, response } = await until(() => generation);
-      for (; told < upTo; told++) response.write(textEvent(request, told + 1, characters[told]!));
-    },
-    async finish() {
-      const { request, response } = await until(() => generation);
-      await this.tell(characters.length);
-      const texts = characters.map((character, at) => textEvent(request, at + 1, character)).join('');
-      response.end(streamOf(request, text).slice(texts.length));
-      return numbered(generation!, text);
-    },
-  };
-}
+const inSteps = (text: string) => tellInSteps(node, text);
 
 describe('a resumable stream', () => {
   it('is not over for who comes back as its end is written', async () => {

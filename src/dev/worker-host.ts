@@ -25,10 +25,14 @@ export interface WorkerHostOptions {
   onLog?: (line: string) => void;
   /** Where Durable Objects keep their SQLite files; absent: a temporary folder that `stop` removes. */
   stateDirectory?: string;
+  /** Opens V8's inspector on a free port. */
+  inspected?: boolean;
 }
 
 export interface WorkerHost {
   url: string;
+  /** Of V8's inspector; undefined where it was not asked for. */
+  inspector: URL | undefined;
   stop(): Promise<void>;
 }
 
@@ -54,6 +58,7 @@ export async function startWorker(options: WorkerHostOptions): Promise<WorkerHos
     // Else every request to a node passes through one more worker, of miniflare's own, which nobody deploys.
     stripCfConnectingIp: false,
     cf: false,
+    ...(options.inspected && { inspectorPort: 0 }),
     handleRuntimeStdio: (stdout: Readable, stderr: Readable) => {
       for (const stream of [stdout, stderr]) {
         createInterface({ input: stream }).on('line', (line) => options.onLog?.(line));
@@ -67,7 +72,8 @@ export async function startWorker(options: WorkerHostOptions): Promise<WorkerHos
   try {
     await miniflare.ready;
     const url = await miniflare.unsafeGetDirectURL('edge', 'direct');
-    return { url: url.origin, stop };
+    const inspector = options.inspected ? await miniflare.getInspectorURL() : undefined;
+    return { url: url.origin, inspector, stop };
   } catch (error) {
     await stop().catch(() => undefined);
     throw error;

@@ -23,7 +23,19 @@ export interface TestFleet {
 
 export async function startFleet(
   size: number,
-  { bindings = {}, nodeArgs = [] }: { bindings?: Record<string, string>; nodeArgs?: string[] } = {},
+  {
+    bindings = {},
+    nodeArgs = [],
+    inspected = false,
+    onNodeLog = () => undefined,
+  }: {
+    bindings?: Record<string, string>;
+    nodeArgs?: string[];
+    /** Whether the worker can be looked into, see WorkerHost. */
+    inspected?: boolean;
+    /** Gets JSON lines that nodes printed. */
+    onNodeLog?: (url: string, line: string) => void;
+  } = {},
 ): Promise<TestFleet> {
   const secret = () => randomBytes(16).toString('hex');
   const nodeToken = secret();
@@ -39,6 +51,7 @@ export async function startFleet(
       ...bindings,
     },
     onLog: (line) => edgeLog.push(line),
+    inspected,
   });
   const stopped: NodeProcess[] = [];
   const nodes: NodeProcess[] = [];
@@ -52,7 +65,10 @@ export async function startFleet(
     return data.some((node) => node.url === url);
   };
   const add = async () => {
-    const node = await startNode(nodeToken, ['--threads', '1', '--edge', worker.url, ...nodeArgs]);
+    let url = '';
+    const args = ['--threads', '1', '--edge', worker.url, ...nodeArgs];
+    const node = await startNode(nodeToken, args, (line) => onNodeLog(url, line));
+    url = node.url;
     while (!(await known(node.url))) await new Promise((resolve) => setTimeout(resolve, 50));
     nodes.push(node);
     return node;

@@ -29,26 +29,45 @@ export class Lines {
   readonly byNode = new Map<string, Omit<Counters, 'retries' | 'migrations'>>();
   /** Nodes whose own count may be larger, because an answer of theirs went on elsewhere or they were not heard. */
   readonly unsure = new Set<string>();
-  readonly #log: string[];
   /** By request id: what a client saw whose line has not been read yet. */
   readonly #settled = new Map<string, { told: Asked; truth: Truth }>();
   /** Lines that came before their client was done. */
   #early: UsageLine[] = [];
   /** What else the edge said of a request, until it is known to be right. */
   readonly #stories = new Map<string, string[]>();
-
-  constructor(log: string[]) {
-    this.#log = log;
-  }
+  /** By node and request: its generations that ended, less what the edge laid to it; 0 is forgotten. */
+  readonly #unlaid = new Map<string, number>();
 
   settle(told: Asked, truth: Truth): void {
     this.#settled.set(told.requestId, { told, truth });
   }
 
-  read(): void {
+  /** @param line of a node's log */
+  readNode(url: string, line: string): void {
+    if (!line.includes('"generation ended"')) return;
+    const { request_id } = JSON.parse(line) as { request_id: string };
+    this.#lay(url, request_id, 1);
+  }
+
+  /** Requests that the node answered more often than the edge laid to it, or less often, with what the edge said. */
+  unlaid(url: string): string[] {
+    return [...this.#unlaid]
+      .filter(([key]) => key.startsWith(`${url} `))
+      .map(([key, times]) => `${key} ${times}: ${this.story(key.slice(url.length + 1))}`);
+  }
+
+  #lay(url: string, requestId: string, times: number): void {
+    const key = `${url} ${requestId}`;
+    const sum = (this.#unlaid.get(key) ?? 0) + times;
+    if (sum === 0) this.#unlaid.delete(key);
+    else this.#unlaid.set(key, sum);
+  }
+
+  /** @param log of the edge; it is emptied */
+  read(log: string[]): void {
     const early = this.#early;
     this.#early = [];
-    for (const line of this.#log.splice(0)) {
+    for (const line of log.splice(0)) {
       // What workerd itself says: a stack for each client that it could not write to any more, among others.
       if (!line.startsWith('{')) continue;
       const entry = JSON.parse(line) as { event: string; request_id?: string; node?: string | null };
@@ -104,6 +123,7 @@ export class Lines {
       of.prompt_tokens += prompt_tokens;
       of.completion_tokens += completion_tokens;
       this.byNode.set(node, of);
+      this.#lay(node, line.request_id, -1);
       if (source === 'counted') this.unsure.add(node);
     }
     // Of a node that was killed with an answer that its client had left, only what the edge itself saw is known.

@@ -1,10 +1,10 @@
-/** Resident memory of processes that live through a soak, and whether it grows. Linux alone: it reads `/proc`. */
+/** Memory of processes that live through a soak, and whether it grows. Linux alone: it reads `/proc`. */
 import { readdirSync, readFileSync } from 'node:fs';
 
 export interface Growth {
   /**
-   * MiB: the least in each quarter of the time. A heap grows until it is collected, workerd's by some fifty MiB, so that
-   * a moment or a slope says nothing: what leaks raises the floor.
+   * MiB: the least in each quarter of the time. A heap grows until it is collected, so that a moment or a slope says
+   * nothing: what leaks raises the floor.
    */
   floors: number[];
   /** From the second quarter's floor to the last one's, MiB a minute. */
@@ -25,12 +25,15 @@ export class MemoryWatch {
     this.#processes = processes;
   }
 
-  sample(): Record<string, number> {
-    const mib = Object.fromEntries(
+  /** MiB now, which are not judged. */
+  look(): Record<string, number> {
+    return Object.fromEntries(
       Object.entries(this.#processes).map(([name, read]) => [name, Math.round(read() * 10) / 10]),
     );
-    this.#samples.push({ at: Date.now() / 60_000, mib });
-    return mib;
+  }
+
+  sample(): void {
+    this.#samples.push({ at: Date.now() / 60_000, mib: this.look() });
   }
 
   get growth(): Record<string, Growth> {

@@ -13,6 +13,7 @@ import type { NodeProcess } from '../../src/dev/node-process.ts';
 import { startFleet, type TestFleet } from './fleet.ts';
 import { type Asked, ask, faultOf, kinds, marginAt, nothing, questions, type Truth } from './soak-client.ts';
 import { type Counters, countedBy, Lines, none, usageOf } from './soak-counts.ts';
+import { WorkerHeap } from './soak-heap.ts';
 import { type Growth, judgedMinutes, MemoryWatch, mostGrowth, residentMiB } from './soak-memory.ts';
 
 export interface Soak {
@@ -48,16 +49,22 @@ const hangMs = 10_000;
 /** So long everything may take to be counted in the end: an expired lease, a report to the admin's directory. */
 const countingMs = 60_000;
 
+/** So often memory is judged in the whole time, in equal parts. */
+const weighings = 32;
+
 /** @param onSample gets what is known so far, every few seconds */
 export async function soak(
   { minutes, nodes, width, killSeconds }: Settings,
   onSample?: (soFar: Soak, memory: Record<string, number>) => void,
 ): Promise<Soak> {
+  const lines = new Lines();
   const fleet = await startFleet(nodes, {
     // Answers that can be resumed are kept so long. With the ten minutes that are usual the objects' number would grow
     // for a third of the half hour.
     bindings: { STREAM_RETENTION_SECONDS: '60' },
-    nodeArgs: ['--slots', '8', '--log-level', 'error', '--drain-timeout', '5'],
+    nodeArgs: ['--slots', '8', '--log-level', 'info', '--drain-timeout', '5'],
+    inspected: true,
+    onNodeLog: (url, line) => lines.readNode(url, line),
   });
   // It lives from the beginning to the end: whose memory would show a leak.
   const eldest = fleet.nodes[0]!;
@@ -73,13 +80,15 @@ export async function soak(
     nodes: { exact: 0, more: 0 },
     memory: {},
   };
+  let heap: WorkerHeap | undefined;
+  let heapMiB = 0;
   const memory = new MemoryWatch({
+    'workerd: heap': () => heapMiB,
     workerd: () => residentMiB(process.pid, ({ name }) => name === 'workerd'),
     'node: server': () => residentMiB(eldest.pid, ({ pid }) => pid === eldest.pid),
     'node: engine': () => residentMiB(eldest.pid, ({ pid }) => pid !== eldest.pid),
     soak: () => process.memoryUsage().rss / 2 ** 20,
   });
-  const lines = new Lines(fleet.edgeLog);
   const disturbance = new Disturbance(fleet, { nodes, spared: eldest.pid, kills: outcome.kills });
   const suspects: { told: Asked; truth: Truth }[] = [];
   const timers: NodeJS.Timeout[] = [];
@@ -93,13 +102,22 @@ export async function soak(
       lines.settle(told, truth);
       outcome.answers++;
     }
-    memory.sample();
-    const everyMs = Math.min(5_000, minutes * 1_500);
+    heap = await WorkerHeap.of(fleet.worker);
+    const weigh = async () => {
+      heapMiB = await heap!.collect();
+      memory.sample();
+    };
+    const weighOrTell = () => void weigh().catch((error) => outcome.wrong.push(`memory: ${describe(error)}`));
+    await weigh();
     timers.push(
-      setInterval(() => {
-        lines.read();
-        onSample?.(outcome, memory.sample());
-      }, everyMs),
+      setInterval(
+        () => {
+          lines.read(fleet.edgeLog);
+          onSample?.(outcome, memory.look());
+        },
+        Math.min(5_000, minutes * 1_500),
+      ),
+      setInterval(weighOrTell, (minutes * 60_000) / weighings),
       setInterval(() => disturbance.strike(), killSeconds * 1_000),
     );
     const endsAt = Date.now() + minutes * 60_000;
@@ -120,8 +138,8 @@ export async function soak(
       }
     };
     await Promise.all(Array.from({ length: width }, client));
-    memory.sample();
     for (const timer of timers) clearInterval(timer);
+    await weigh();
     await disturbance.over();
     await count(fleet, lines, outcome);
     // Last, because these questions are counted, too.
@@ -141,6 +159,7 @@ export async function soak(
     over = true;
     for (const timer of timers) clearInterval(timer);
     await disturbance.over().catch(() => undefined);
+    heap?.close();
     await fleet.stop();
   }
 }
@@ -196,25 +215,30 @@ class Disturbance {
   }
 }
 
-/** Waits until all is counted, and compares who has counted what. */
+/**
+ * Waits until all is counted, and compares who has counted what. That of clients who left at once the edge has nothing
+ * more to count shows on the nodes alone: one may be at such an answer when everybody else is done.
+ */
 async function count(fleet: TestFleet, lines: Lines, outcome: Soak): Promise<void> {
   const until = Date.now() + countingMs;
-  const same = (one: Counters, other: Counters) => JSON.stringify(one) === JSON.stringify(other);
   const { usage } = outcome;
-  usage.logged = lines.sum;
+  let nodes: Standing[];
+  let isOver: boolean;
   do {
     await new Promise((resolve) => setTimeout(resolve, 250));
-    lines.read();
+    nodes = await Promise.all(fleet.nodes.map((node) => standingOf(node, fleet.nodeToken, lines)));
     usage.owner = await usageOf(fleet, 'owner');
     usage.admin = await usageOf(fleet, 'admin');
-  } while (
-    Date.now() < until &&
-    (lines.missing.length > 0 || !same(usage.owner, lines.sum) || !same(usage.admin, lines.sum))
-  );
+    lines.read(fleet.edgeLog);
+    const isRead =
+      lines.missing.length === 0 && isSame(usage.owner, lines.sum) && isSame(usage.admin, lines.sum);
+    isOver = isRead && nodes.every(({ wrong }) => !wrong);
+  } while (Date.now() < until && !isOver);
+  usage.logged = lines.sum;
   outcome.wrong.push(...lines.wrong, ...lines.missing, ...lines.unasked);
   outcome.unheard = lines.unheard;
   for (const who of ['owner', 'admin'] as const)
-    if (!same(usage[who], lines.sum))
+    if (!isSame(usage[who], lines.sum))
       outcome.wrong.push(
         `${who} was told ${JSON.stringify(usage[who])}, logged was ${JSON.stringify(lines.sum)}`,
       );
@@ -222,15 +246,29 @@ async function count(fleet: TestFleet, lines: Lines, outcome: Soak): Promise<voi
     outcome.wrong.push(
       `${outcome.answers} answers, but ${lines.sum.requests} counted and ${lines.unheard} unheard`,
     );
-  for (const node of fleet.nodes) {
-    const own = await countedBy(node, fleet.nodeToken);
-    const edge = { ...none(), ...lines.byNode.get(node.url) };
-    const isSure = !lines.unsure.has(node.url);
+  for (const { isSure, wrong } of nodes) {
     outcome.nodes[isSure ? 'exact' : 'more']++;
-    const right = isSure ? same(own, edge) : own.completion_tokens >= edge.completion_tokens;
-    if (!right)
-      outcome.wrong.push(`${node.url} counted ${JSON.stringify(own)}, the edge ${JSON.stringify(edge)}`);
+    if (wrong) outcome.wrong.push(wrong);
   }
+}
+
+interface Standing {
+  /** Whether it must have counted what the edge laid to it, and not more. */
+  isSure: boolean;
+  wrong: string | undefined;
+}
+
+async function standingOf(node: NodeProcess, token: string, lines: Lines): Promise<Standing> {
+  const own = await countedBy(node, token);
+  const edge = { ...none(), ...lines.byNode.get(node.url) };
+  const isSure = !lines.unsure.has(node.url);
+  const right = isSure ? isSame(own, edge) : own.completion_tokens >= edge.completion_tokens;
+  const counts = `${node.url} counted ${JSON.stringify(own)}, the edge ${JSON.stringify(edge)}`;
+  return { isSure, wrong: right ? undefined : `${counts}: ${lines.unlaid(node.url).join('; ')}` };
+}
+
+function isSame(one: Counters, other: Counters): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
 }
 
 function pick<T>(from: readonly T[]): T {

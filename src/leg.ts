@@ -41,6 +41,20 @@ interface BytesReader {
   releaseLock(): void;
 }
 
+/** What was used, from the best source that is left: the stream itself, a question to the node, the edge's own counting. */
+interface LegUsage {
+  usage: NodeUsage;
+  source: 'stream' | 'node' | 'counted';
+  /** Its URL: who counted that. */
+  node: string;
+}
+
+/** What a node used that was told to stop before it was heard; undefined: nothing, as far as it says. */
+export interface Stopped {
+  node: string;
+  usage: Promise<NodeUsage | undefined>;
+}
+
 export class Leg {
   readonly node: NodeAddress;
   /** Token ids of the answer so far, of earlier legs too. */
@@ -64,6 +78,7 @@ export class Leg {
   #failure: Uint8Array | undefined;
   #cancelled: Promise<NodeUsage | undefined> | undefined;
   #clientLeft = false;
+  #successor: Stopped | undefined;
   #end: LegEnd | undefined;
   #problem: Problem = { kind: 'node_lost' };
 
@@ -170,17 +185,25 @@ export class Leg {
     this.#abort.abort();
   }
 
-  /** What the leg used, from the best source that is left. Call once it is over; frees the sequence if it runs. */
-  async usage(): Promise<{ usage: NodeUsage; source: 'stream' | 'node' | 'counted' }> {
+  /** The client left while that one was asked to go on: if it had begun, it has counted the whole answer. */
+  succeededBy(stopped: Stopped): void {
+    this.#successor = stopped;
+  }
+
+  /** What the answer used. Call once it is over; frees the sequence if it runs. */
+  async usage(): Promise<LegUsage> {
+    const successors = await this.#successor?.usage;
+    if (successors) return { usage: successors, source: 'node', node: this.#successor!.node };
+    const node = this.node.url;
     const told = this.#failure ?? this.#last;
     const usage = told && readLastWrite(told).usage;
-    if (usage) return { usage, source: 'stream' };
+    if (usage) return { usage, source: 'stream', node };
     if (this.#end !== 'done') this.abandon();
     const asked = await this.#cancelled;
-    if (asked) return { usage: asked, source: this.#stop ? 'counted' : 'node' };
+    if (asked) return { usage: asked, source: this.#stop ? 'counted' : 'node', node };
     const position = this.#last ? readLastWrite(this.#last).position : this.ids.length;
     const reason = this.#clientLeft ? 'cancelled' : 'error';
-    return { usage: { prompt_tokens: 0, completion_tokens: position, reason }, source: 'counted' };
+    return { usage: { prompt_tokens: 0, completion_tokens: position, reason }, source: 'counted', node };
   }
 
   async #next(): Promise<Uint8Array | undefined> {

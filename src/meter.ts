@@ -33,10 +33,10 @@ export async function meter(
   }: Answered & { leg: Leg; firstEventAt: number | undefined; problem: Problem | undefined },
 ): Promise<void> {
   const endedAt = Date.now();
-  const { usage, source } = await leg.usage();
+  const { usage, source, node } = await leg.usage();
   await record(call, answer, {
     usage,
-    node: leg.node.url,
+    node,
     upstream: leg.upstream,
     source,
     failed: problem !== undefined && !isWanted(problem),

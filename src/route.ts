@@ -2,10 +2,10 @@
  * Which node takes the request. Nodes are tried one after another until one accepts: what fails before that has
  * shown the client nothing, so it may be tried elsewhere. And who goes on when a node is lost with half an answer.
  */
-import type { ErrorBody, GenerateRequest, NodeUsage } from 'huozi-gpu-backend/protocol';
+import type { ErrorBody, GenerateRequest } from 'huozi-gpu-backend/protocol';
 import type { Call } from './call.ts';
 import { EdgeError, type Problem, whyStopped } from './errors.ts';
-import { Leg } from './leg.ts';
+import { Leg, type Stopped } from './leg.ts';
 import { log } from './log.ts';
 import type { Moves } from './moves.ts';
 import { cancel, generate } from './node-api.ts';
@@ -58,7 +58,7 @@ export class Route {
   #hasTold: boolean;
   /** Whether the node that was asked last did not take the request. */
   #refused = false;
-  #cancelled: { node: string; usage: Promise<NodeUsage | undefined> } | undefined;
+  #cancelled: Stopped | undefined;
 
   /**
    * @param nodes those that serve the model, as they are known at that time
@@ -134,6 +134,7 @@ export class Route {
     const excluded = (wait: number) => (wait < 1_000 ? new Set([lost.node.url]) : new Set<string>());
     const next = await this.#inRounds(excluded).catch((error) => {
       this.#stranded = !this.#left.aborted && isForWantOfNodes(error);
+      if (this.#cancelled) lost.succeededBy(this.#cancelled);
       return undefined;
     });
     if (next) this.#moves.migrations++;
@@ -164,7 +165,7 @@ export class Route {
    * What the node used that was being asked when the client left: it may have begun without our hearing of it.
    * Undefined when no node was being asked.
    */
-  get cancelled(): { node: string; usage: Promise<NodeUsage | undefined> } | undefined {
+  get cancelled(): Stopped | undefined {
     return this.#cancelled;
   }
 

@@ -1,7 +1,7 @@
 /** A client that leaves stops the node: in every phase, in every way of leaving, streaming or not. */
 import { describe, expect, it } from 'vitest';
-import { chat, edgeBeforeNode, until } from './edge.ts';
-import { accept, type Generation, streamOf, textEvent } from './scripted-node.ts';
+import { chat, edgeBeforeNode, startEdge, until } from './edge.ts';
+import { accept, type Generation, type Script, ScriptedNode, streamOf, textEvent } from './scripted-node.ts';
 
 const { node, edge } = edgeBeforeNode();
 
@@ -69,6 +69,41 @@ it('also where the body came in chunks, which makes the edge copy the request', 
   const generation = await until(() => node.generations[asked]);
   await generation.closed;
   expect(generation.abandoned).toBe(true);
+});
+
+it('while another node is asked to go on: that one counts the whole answer', async () => {
+  const nodes = [await new ScriptedNode().start(), await new ScriptedNode().start()];
+  const two = await startEdge(nodes);
+  try {
+    const asked: string[] = [];
+    for (const { url } of nodes) node(url).script = (generation) => script(url)(generation);
+    function node(url: string): ScriptedNode {
+      return nodes.find((one) => one.url === url)!;
+    }
+    function script(url: string): Script {
+      asked.push(url);
+      // The second one has the request, and its headers never come.
+      if (asked.length > 1) return () => undefined;
+      return (generation) => {
+        accept(generation);
+        generation.response.write(textEvent(generation.request, 1, '半'));
+        setTimeout(() => generation.response.socket!.resetAndDestroy(), 100);
+      };
+    }
+    const socket = two.raw(chat({ stream: true }));
+    await until(() => asked.length === 2);
+    socket.resetAndDestroy();
+    const second = node(asked[1]!);
+    const { id } = second.generations[0]!.request.events;
+    await until(() => second.cancelled.includes(id));
+    const lines = await two.metered(id);
+    expect(lines).toHaveLength(1);
+    const billed = { node: second.url, source: 'node', prompt_tokens: 7, completion_tokens: 3 };
+    expect(lines[0]).toMatchObject(billed);
+  } finally {
+    await two.stop();
+    await Promise.all(nodes.map((one) => one.stop()));
+  }
 });
 
 it('and nobody else is touched', async () => {

@@ -244,8 +244,8 @@ export class Route {
         const usage = cancel(node, id);
         this.#cancelled = { node: node.url, usage };
         this.#call.waitUntil(usage);
+        abort.abort();
       }
-      abort.abort();
     };
     if (this.#left.aborted) throw new EdgeError(whyStopped(this.#left));
     this.#left.addEventListener('abort', leave);

@@ -2,7 +2,7 @@
 import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, beforeEach, expect } from 'vitest';
 import { createKey } from '../../src/dev/dev-key.ts';
-import { startWorker } from '../../src/dev/worker-host.ts';
+import { startWorker, type WorkerHost } from '../../src/dev/worker-host.ts';
 import type { OwnUsageBody } from '../../src/usage/own-usage.ts';
 import type { ReportRow } from '../../src/usage/usage-row.ts';
 import { answer, ScriptedNode } from './scripted-node.ts';
@@ -23,6 +23,7 @@ export interface Edge {
   newKey(settings?: object): Promise<TestKey>;
   /** A request on a connection of its own, to be left in every way there is. */
   raw(body: object): Socket;
+  worker: WorkerHost;
   stop(): Promise<void>;
 }
 
@@ -63,7 +64,11 @@ export function edgeBeforeNode(bindings: Record<string, string> = {}): { node: S
 export async function startEdge(
   nodes: readonly ScriptedNode[],
   urls = nodes.map((node) => node.url),
-  { stateDirectory, bindings }: { stateDirectory?: string; bindings?: Record<string, string> } = {},
+  {
+    stateDirectory,
+    bindings,
+    inspected = false,
+  }: { stateDirectory?: string; bindings?: Record<string, string>; inspected?: boolean } = {},
 ): Promise<Edge> {
   const log: string[] = [];
   const worker = await startWorker({
@@ -80,6 +85,7 @@ export async function startEdge(
       ...bindings,
     },
     onLog: (line) => log.push(line),
+    inspected,
     ...(stateDirectory && { stateDirectory }),
   });
   const { id: keyId, key: apiKey } = await createKey(worker.url, adminToken, { name: 'test' });
@@ -122,6 +128,7 @@ export async function startEdge(
       socket.write(bytes);
       return socket.on('error', () => undefined);
     },
+    worker,
     stop: () => worker.stop(),
   };
 }

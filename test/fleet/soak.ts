@@ -10,10 +10,10 @@
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { NodeProcess } from '../../src/dev/node-process.ts';
+import { WorkerHeap } from '../worker-heap.ts';
 import { startFleet, type TestFleet } from './fleet.ts';
 import { type Asked, ask, faultOf, kinds, marginAt, nothing, questions, type Truth } from './soak-client.ts';
 import { type Counters, countedBy, Lines, none, usageOf } from './soak-counts.ts';
-import { WorkerHeap } from './soak-heap.ts';
 import { type Growth, judgedMinutes, MemoryWatch, mostGrowth, residentMiB } from './soak-memory.ts';
 
 export interface Soak {

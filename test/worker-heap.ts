@@ -3,7 +3,7 @@
  * seldom there, since little of what an answer takes is JavaScript's, and the process grew by some 400 MiB before.
  */
 import { fetch, type WebSocket } from 'miniflare';
-import type { WorkerHost } from '../../src/dev/worker-host.ts';
+import type { WorkerHost } from '../src/dev/worker-host.ts';
 
 /** Of the isolate in which the worker and its Durable Objects live; the others are miniflare's, and idle. */
 export class WorkerHeap {

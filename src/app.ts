@@ -3,22 +3,14 @@ import type { Call } from './call.ts';
 import type { Env } from './env.ts';
 import { EdgeError, errorResponse, isOperatorsProblem, type Problem } from './errors.ts';
 import { log } from './log.ts';
-import type { ServerTiming } from './server-timing.ts';
-import type { Trace } from './trace.ts';
 
 export interface App {
   Bindings: Env;
-  Variables: {
-    requestId: string;
-    keyId: string;
-    keyHash: string;
-    /** See Call. */
-    responseHeaders: Record<string, string>;
-    timing: ServerTiming;
-    trace: Trace;
-    /** Taken before anything replaces the request: a copied request's signal does not fire. */
-    client: AbortSignal;
-  };
+  /** `client` is taken before anything replaces the request: a copied request's signal does not fire. */
+  Variables: Pick<
+    Call,
+    'requestId' | 'keyId' | 'keyHash' | 'responseHeaders' | 'timing' | 'trace' | 'client'
+  >;
 }
 
 export function callOf(c: Context<App>): Call {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import type { ExpertLayer, ExpertTelemetry } from 'huozi-gpu-backend/protocol';
 import { describe, expect, it } from 'vitest';
-import { entropy, imbalance } from './balance.ts';
+import { entropy, imbalance } from '../../gpu-backend/src/expert-balance.ts';
 import { sumTelemetry } from './sum-telemetry.ts';
 
 const layer = (counts: number[]): ExpertLayer => ({

@@ -3,7 +3,7 @@
  * not means of the nodes', which would make ten idle nodes weigh as much as ten busy ones.
  */
 import type { ExpertLayer, ExpertTelemetry } from 'huozi-gpu-backend/protocol';
-import { entropy, imbalance } from './balance.ts';
+import { entropy, imbalance } from '../../gpu-backend/src/expert-balance.ts';
 
 /** What came of asking one node. */
 export interface Heard {

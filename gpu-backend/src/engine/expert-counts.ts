@@ -1,3 +1,4 @@
+import { entropy, imbalance } from '../expert-balance.ts';
 import type { ExpertLayer } from '../protocol.ts';
 
 /** How often the experts of one layer were chosen, alone and together. */
@@ -30,14 +31,11 @@ export class ExpertCounts {
   toJSON(): ExpertLayer {
     const experts = this.#experts;
     const counts = [...this.#counts];
-    const sum = counts.reduce((total, n) => total + n, 0);
-    let entropy = 0;
-    for (const n of counts) if (n > 0) entropy -= (n / sum) * Math.log2(n / sum);
     return {
       tokens: this.#tokens,
       counts,
-      entropy,
-      imbalance: sum === 0 ? 1 : (Math.max(...counts) * experts) / sum,
+      entropy: entropy(counts),
+      imbalance: imbalance(counts),
       co_activation: Array.from({ length: experts }, (_, i) => [
         ...this.#together.subarray(i * experts, (i + 1) * experts),
       ]),

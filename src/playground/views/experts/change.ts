@@ -1,5 +1,5 @@
 /** What the nodes counted between two looks at them. Pure. */
-import { entropy, imbalance } from '../../../experts/balance.ts';
+import { entropy, imbalance } from '../../../../gpu-backend/src/expert-balance.ts';
 import type { ExpertsBody } from '../../../experts/sum-telemetry.ts';
 
 /** As the map draws it. Counts are tokens. */

@@ -1,7 +1,6 @@
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { documentedFields } from '../test/documented-fields.ts';
 import { parseChatRequest } from './chat-request.ts';
 import { parseCompletionRequest } from './completion-request.ts';
 import { refusal } from './testing/refusal.ts';
@@ -12,17 +11,6 @@ const continued = {
   messages: [...hello, { role: 'assistant', content: '你' }],
   continue_final_message: true,
 };
-
-/** Field names that an interface of the openai package documents. */
-function documentedFields(file: string, name: string): string[] {
-  const path = createRequire(import.meta.url)
-    .resolve('openai')
-    .replace(/index\.js$/, `resources/${file}.d.ts`);
-  const source = readFileSync(path, 'utf8');
-  const start = source.indexOf(`export interface ${name} {`);
-  const end = source.indexOf('\n}', start);
-  return [...source.slice(start, end).matchAll(/^ {4}(\w+)\??:/gm)].map((match) => match[1]!);
-}
 
 describe('a minimal chat request', () => {
   it("gets the model authors' settings and a seed of its own", () => {
@@ -239,34 +227,6 @@ describe('fields that are refused by name', () => {
   });
 });
 
-describe("OpenAI's documentation", () => {
-  it.each(documentedFields('chat/completions/completions', 'ChatCompletionCreateParamsBase'))(
-    'chat field %s is known: honoured, or refused for its value',
-    (name) => {
-      const error = refusal(parseChatRequest, { ...base, [name]: { surely: 'wrong' } });
-      expect(error?.message ?? '').not.toContain(`${name}: this field is not known`);
-    },
-  );
-
-  it.each(documentedFields('completions', 'CompletionCreateParamsBase'))(
-    'completion field %s is known: honoured, or refused for its value',
-    (name) => {
-      const error = refusal(parseCompletionRequest, {
-        model: 'huozi',
-        prompt: 'a',
-        [name]: { surely: 'wrong' },
-      });
-      expect(error?.message ?? '').not.toContain(`${name}: this field is not known`);
-    },
-  );
-
-  it('was really read', () => {
-    const names = documentedFields('chat/completions/completions', 'ChatCompletionCreateParamsBase');
-    expect(names).toEqual(expect.arrayContaining(['messages', 'web_search_options']));
-    expect(names.length).toBeGreaterThan(30);
-  });
-});
-
 describe('messages', () => {
   it('speak either language, and the answer takes the Chinese role where the request did', () => {
     const english = ['system', 'developer', 'user', 'assistant'];
@@ -299,44 +259,6 @@ describe('messages', () => {
       '',
       '',
     ]);
-  });
-});
-
-describe('text completions', () => {
-  it('take a prompt, or a list of one', () => {
-    expect(parseCompletionRequest({ model: 'huozi', prompt: '从前' })).toMatchObject({
-      prompt: '从前',
-      maxTokens: 16,
-    });
-    expect(parseCompletionRequest({ model: 'huozi', prompt: ['从前'], max_tokens: 3 })).toMatchObject({
-      prompt: '从前',
-      maxTokens: 3,
-    });
-  });
-
-  it.each([
-    [{ echo: true }, { options: { echo: true } }],
-    [{ logprobs: 3 }, { options: { logprobs: 3 } }],
-    [{ logprobs: 0 }, { options: { logprobs: 0 } }],
-    [{ n: 2, best_of: 2 }, { options: { n: 2 } }],
-  ])('honour %j', (fields, expected) => {
-    expect(parseCompletionRequest({ model: 'huozi', prompt: '从前', ...fields })).toMatchObject(expected);
-  });
-
-  it.each([
-    [{ best_of: 3 }, 'best_of'],
-    [{ logprobs: true }, 'logprobs'],
-    [{ echo: true, logprobs: 0 }, 'echo'],
-    [{ suffix: 'x' }, 'suffix'],
-    [{ max_tokens: 0 }, 'max_tokens'],
-  ])('refuse %j', (fields, param) => {
-    expect(refusal(parseCompletionRequest, { model: 'huozi', prompt: '', ...fields })).toMatchObject({
-      param,
-    });
-  });
-
-  it.each([[['a', 'b']], [[1, 2]], [[[1]]], [5], [undefined]])('refuse %j by name', (prompt) => {
-    expect(refusal(parseCompletionRequest, { model: 'huozi', prompt })).toMatchObject({ param: 'prompt' });
   });
 });
 

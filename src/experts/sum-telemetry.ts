@@ -16,20 +16,12 @@ export interface Heard {
 /** `counted`: its counts are in the sums. `other_shape`: its model has other layers or experts under the same name. */
 type Standing = 'counted' | 'silent' | 'unavailable' | 'other_shape';
 
-export interface ExpertsBody {
+/** Sums over the nodes that are counted; `sampling_cost` is their mean, weighted by their steps. */
+export interface ExpertsBody extends Omit<ExpertTelemetry, 'mode' | 'since'> {
   object: 'experts';
   model: string;
   /** When the nodes were asked, milliseconds since 1970. */
   asked_at: number;
-  experts: number;
-  experts_used: number;
-  /** Sums over the nodes that are counted, as `ExpertTelemetry` has them. */
-  steps: number;
-  steps_sampled: number;
-  tokens_sampled: number;
-  /** Mean of the nodes', weighted by their steps. */
-  sampling_cost: number;
-  layers: ExpertLayer[];
   /**
    * Who is in the sums, and who is not. They grow as long as `id`, `status` and `since` of all nodes stay as they are;
    * a node that comes, goes or starts anew takes its counts with it, and a difference across that means nothing.

@@ -1,36 +1,22 @@
 /** The Responses API on real workerd, before a node that does what a test says. */
-import { mkdtemp, rm } from 'node:fs/promises';
 import type { GenerateRequest } from 'huozi-gpu-backend/protocol';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { ResponseObject } from '../../src/responses/response-object.ts';
-import { type Edge, startEdge, until } from './edge.ts';
+import { edgeBeforeNode, errorOf, startEdge, until } from './edge.ts';
+import { body, path, responsesOf, textOf } from './responses.ts';
 import { accept, answer, type Script, ScriptedNode, streamOf, textEvent } from './scripted-node.ts';
 
-let node: ScriptedNode;
-let second: ScriptedNode;
-let edge: Edge;
+const { node, edge } = edgeBeforeNode();
+const second = new ScriptedNode();
 beforeAll(async () => {
-  node = await new ScriptedNode().start();
-  second = await new ScriptedNode().start();
-  edge = await startEdge([node]);
+  await second.start();
 });
-afterAll(async () => {
-  await edge?.stop();
-  await Promise.all([node?.stop(), second?.stop()]);
-});
+afterAll(() => second.stop());
 beforeEach(() => {
   node.script = answer('你好！');
 });
 
-const path = '/v1/responses';
-const body = (fields: object = {}) => ({ model: 'huozi', input: '你好', ...fields });
-const post = (fields?: object) => edge.post(body(fields), { path });
-const make = async (fields?: object) => (await (await post(fields)).json()) as ResponseObject;
-const send = (method: string, rest: string) =>
-  fetch(`${edge.url}${path}/${rest}`, { method, headers: { authorization: `Bearer ${edge.apiKey}` } });
-const read = async (id: string) => (await (await send('GET', id)).json()) as ResponseObject;
-const textOf = ({ output }: ResponseObject) =>
-  output.map((item) => (item.type === 'message' ? item.content[0]!.text : '')).join('');
+const { post, make, read } = responsesOf(edge);
 const lastRequest = () => node.generations.at(-1)!.request;
 const said = () =>
   lastRequest()
@@ -43,11 +29,6 @@ interface Event {
 }
 const eventsOf = (stream: string) =>
   [...stream.matchAll(/^data: (.*)$/gm)].map(([, data]) => JSON.parse(data!) as Event);
-
-async function errorOf(response: Response) {
-  const { error } = (await response.json()) as { error: { code: string; param: string; message: string } };
-  return { status: response.status, ...error };
-}
 
 it('sends the node its own id, and one BOS, whatever was stored', async () => {
   const { id } = await make({ instructions: 's' });
@@ -160,8 +141,7 @@ describe('cancel', () => {
       }
       const answered = both.post(body({ stream }), { path }).then((response) => response.text());
       const { id } = (await until(() => taken[0])).request.events;
-      const call = (method: string, rest: string) =>
-        fetch(`${both.url}${path}/${rest}`, { method, headers: { authorization: `Bearer ${both.apiKey}` } });
+      const { send: call } = responsesOf(both);
       await until(async () => (await call('GET', id)).status === 200);
       const response = (await (await call('POST', `${id}/cancel`)).json()) as ResponseObject;
       expect(response.status).toBe('cancelled');
@@ -277,106 +257,6 @@ describe('a function', () => {
   });
 });
 
-describe('what is stored', () => {
-  it('is forgotten when it is deleted, also for what went on from it', async () => {
-    const first = await make();
-    const { id } = await make({ previous_response_id: first.id });
-    expect(await (await send('DELETE', first.id)).json()).toEqual({
-      id: first.id,
-      object: 'response',
-      deleted: true,
-    });
-    for (const [method, rest] of [
-      ['GET', first.id],
-      ['GET', `${first.id}/input_items`],
-      ['DELETE', first.id],
-      ['POST', `${first.id}/cancel`],
-    ] as const) {
-      expect(await errorOf(await send(method, rest))).toMatchObject({
-        status: 404,
-        code: 'response_not_found',
-      });
-    }
-    expect((await read(id)).status).toBe('completed');
-    const error = await errorOf(await post({ previous_response_id: id }));
-    expect(error).toMatchObject({ status: 400, param: 'previous_response_id' });
-    const gone = await errorOf(await post({ previous_response_id: first.id }));
-    expect(gone).toMatchObject({ status: 404, code: 'previous_response_not_found' });
-  });
-
-  it('is forgotten in time', async () => {
-    // Days: a second and a half.
-    const short = await startEdge([node], [node.url], { bindings: { RESPONSE_DAYS: '0.0000174' } });
-    try {
-      const { id } = (await (await short.post(body(), { path })).json()) as ResponseObject;
-      const status = async () =>
-        (await fetch(`${short.url}${path}/${id}`, { headers: { authorization: `Bearer ${short.apiKey}` } }))
-          .status;
-      expect(await status()).toBe(200);
-      await until(async () => (await status()) === 404);
-    } finally {
-      await short.stop();
-    }
-  });
-
-  it('survives the worker', async () => {
-    const stateDirectory = await mkdtemp('/tmp/huozi-responses-');
-    const before = await startEdge([node], [node.url], { stateDirectory });
-    const { id } = (await (await before.post(body(), { path })).json()) as ResponseObject;
-    await before.stop();
-    const after = await startEdge([node], [node.url], { stateDirectory });
-    const response = await fetch(`${after.url}${path}/${id}`, {
-      headers: { authorization: `Bearer ${before.apiKey}` },
-    });
-    expect(textOf((await response.json()) as ResponseObject)).toBe('你好！');
-    await after.stop();
-    await rm(stateDirectory, { recursive: true });
-  });
-
-  it('must fit: a request whose items take too much is refused, unless it is not to be stored', async () => {
-    const input = Array.from({ length: 8_000 }, () => ({ role: 'user', content: '字'.repeat(30) }));
-    expect(await errorOf(await post({ input }))).toMatchObject({ status: 400, param: 'store' });
-    expect((await post({ input, store: false })).status).toBe(200);
-  });
-
-  it('is nothing with store: false', async () => {
-    const { id, store } = await make({ store: false });
-    expect(store).toBe(false);
-    expect((await send('GET', id)).status).toBe(404);
-    expect((await post({ previous_response_id: id })).status).toBe(404);
-  });
-
-  it('shows its input in pages', async () => {
-    const input = ['a', 'b', 'c'].map((content) => ({ role: 'user', content }));
-    const { id } = await make({ input });
-    interface Page {
-      data: { id: string; content: { text: string }[] }[];
-      has_more: boolean;
-      last_id: string;
-    }
-    const page = async (query: string) =>
-      (await (await send('GET', `${id}/input_items?${query}`)).json()) as Page;
-    const texts = ({ data }: Page) => data.map((item) => item.content[0]!.text).join('');
-    expect(texts(await page(''))).toBe('cba');
-    const first = await page('order=asc&limit=2');
-    expect([texts(first), first.has_more]).toEqual(['ab', true]);
-    const rest = await page(`order=asc&limit=2&after=${first.last_id}`);
-    expect([texts(rest), rest.has_more]).toEqual(['c', false]);
-    for (const [query, param] of [
-      ['limit=0', 'limit'],
-      ['order=up', 'order'],
-      ['after=x', 'after'],
-      ['include[]=message.output_text.logprobs', 'include'],
-      ['x=1', 'x'],
-    ]) {
-      expect(await errorOf(await send('GET', `${id}/input_items?${query}`))).toMatchObject({
-        status: 400,
-        param,
-      });
-    }
-  });
-});
-
 describe('refusals', () => {
   it.each([
     [{ input: undefined }, 'input'],
@@ -385,28 +265,5 @@ describe('refusals', () => {
     [{ max_tokens: 5 }, 'max_tokens'],
   ])('%.60j', async (fields, param) => {
     expect(await errorOf(await post(fields))).toMatchObject({ status: 400, param });
-  });
-
-  it('a response id that is none makes no object', async () => {
-    for (const id of ['resp_1', 'x', `resp_${'0'.repeat(47)}g`, 'chatcmpl-1']) {
-      expect(await errorOf(await send('GET', id))).toMatchObject({ status: 404, param: 'response_id' });
-    }
-    expect(await errorOf(await send('GET', `resp_${'0'.repeat(48)}`))).toMatchObject({ status: 404 });
-  });
-
-  it('a key that was revoked reads nothing', async () => {
-    const key = await edge.newKey();
-    const headers = { authorization: `Bearer ${key.key}` };
-    const made = await fetch(edge.url + path, { method: 'POST', headers, body: JSON.stringify(body()) });
-    const { id } = (await made.json()) as ResponseObject;
-    expect((await key.get(`${path}/${id}`)).status).toBe(200);
-    await edge.admin('DELETE', `/keys/${key.id}`);
-    expect((await key.get(`${path}/${id}`)).status).toBe(401);
-    const goesOn = await fetch(edge.url + path, {
-      method: 'POST',
-      headers,
-      body: JSON.stringify(body({ previous_response_id: id })),
-    });
-    expect(goesOn.status).toBe(401);
   });
 });

@@ -1,5 +1,6 @@
 /** A client that shows bytes as they arrive, over a connection of its own. */
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
+import { greedy } from '../../engine/testing/generate.ts';
 import type { GenerateRequest } from '../../protocol.ts';
 
 export const token = 'test-token-0123456789';
@@ -9,16 +10,7 @@ type Overrides = Partial<Omit<GenerateRequest, 'events'>> & { events?: Partial<G
 export function generateBody({ events, ...rest }: Overrides = {}): GenerateRequest {
   return {
     prompt: [{ control: 'bos' }, { text: '你好' }],
-    sampling: {
-      temperature: 0,
-      top_p: 1,
-      top_k: 0,
-      min_p: 0,
-      repetition_penalty: 1,
-      presence_penalty: 0,
-      frequency_penalty: 0,
-      seed: 1,
-    },
+    sampling: { ...greedy, seed: 1 },
     stop: [],
     stop_token_ids: [],
     ignore_eos: false,

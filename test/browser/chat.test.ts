@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type Stack, startStack } from '../stack.ts';
+import { answers, answerText, box, endless, say, send, settled } from './chat-page.ts';
 import { launchChromium } from './chromium.ts';
 import { movesSideways, phone, picture, seriousIssues, type Visit, visit } from './visit.ts';
 
@@ -29,35 +30,6 @@ afterAll(async () => {
 
 const chatting = (options: Visit, look: (page: Page) => Promise<void>) =>
   visit(browser, `${origin}/#key=${stack.apiKey}`, options, look);
-
-const box = (page: Page) => page.locator('.composer textarea');
-const answers = (page: Page) => page.locator('.turns .assistant');
-const answerText = (page: Page) => answers(page).last().locator('.prose').textContent();
-
-/** All answers under way have ended. */
-async function settled(page: Page): Promise<void> {
-  await page.locator('.turns[aria-busy=false]').waitFor();
-}
-
-async function say(page: Page, text: string): Promise<void> {
-  const before = await answers(page).count();
-  await box(page).fill(text);
-  await box(page).press('Enter');
-  await answers(page).nth(before).waitFor();
-}
-
-/** Through the settings, as a person would. */
-async function send(page: Page, extra: object, sampling: Record<string, number> = {}): Promise<void> {
-  await page.getByRole('button', { name: /^(设置|Settings)$/ }).click();
-  await page.locator('textarea[name=extra]').fill(JSON.stringify(extra));
-  for (const [name, value] of Object.entries(sampling))
-    await page.locator(`input[name=${name}]`).fill(String(value));
-  await page.locator('dialog button[type=submit]').click();
-}
-
-/** Greedy and without end, so that it can be caught in the middle and told again. */
-const endless = async (page: Page, tokens: number) =>
-  send(page, { ignore_eos: true }, { temperature: 0, max_tokens: tokens });
 
 it('a link with a key is taken, an answer streams, and its figures are shown', async () => {
   await chatting({}, async (page) => {

@@ -322,6 +322,8 @@ describe('Ollama', () => {
       prompt: written,
       raw: true,
       stream: true,
+      truncate: false,
+      shift: false,
       options: {
         ...{ temperature: 0.8, top_p: 0.9, top_k: 0, min_p: 0, typical_p: 1, seed: 7 },
         ...{ presence_penalty: 0, frequency_penalty: 0, repeat_penalty: 1, repeat_last_n: -1 },

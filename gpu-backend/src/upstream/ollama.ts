@@ -60,6 +60,9 @@ class OllamaTransport implements TextTransport {
       prompt,
       raw: true,
       stream: true,
+      // Else it leaves out the middle of what has no room, and says nothing.
+      truncate: false,
+      shift: false,
       options: {
         ...{ temperature, top_p, top_k, min_p, typical_p, seed, presence_penalty, frequency_penalty },
         repeat_penalty: repetition_penalty,

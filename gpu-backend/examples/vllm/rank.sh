@@ -20,12 +20,19 @@ if [ "$rank" = 0 ]; then
   exec ${SERVE:-npx huozi-gpu-backend serve} --engine vllm --engine-command "$vllm" --model "$model" \
     --slots "$slots" --context "$context" -- "$@" "${place[@]}"
 fi
+# Each vLLM leads a process group of its own, so that its workers end with it also where it is killed; and where this script is
+# killed, vLLM is told to end.
+set -m
+with_us=()
+if command -v setpriv >/dev/null; then with_us=(setpriv --pdeathsig TERM); fi
 child=
-trap 'trap - TERM INT; [ -z "$child" ] || kill "$child" 2>/dev/null; wait; exit 0' TERM INT
+end_group() { kill -KILL -- "-$child" 2>/dev/null || true; }
+trap 'trap - TERM INT; [ -z "$child" ] || { kill "$child" 2>/dev/null; wait; end_group; }; exit 0' TERM INT
 while true; do
-  "$vllm" serve "$model" --max-num-seqs "$slots" --max-model-len "$context" --scheduling-policy priority "$@" \
-    "${place[@]}" --headless &
+  "${with_us[@]}" "$vllm" serve "$model" --max-num-seqs "$slots" --max-model-len "$context" --scheduling-policy priority \
+    "$@" "${place[@]}" --headless &
   child=$!
   wait "$child" || true
+  end_group
   sleep 2
 done

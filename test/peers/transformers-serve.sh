@@ -17,5 +17,7 @@ until curl -sf "http://127.0.0.1:$port/v1/models" >/dev/null; do
   kill -0 "$server" || { tail -20 "$log"; exit 1; }
   sleep 1
 done
-HUOZI_ENGINE=openai HUOZI_UPSTREAM=http://127.0.0.1:$port npx vitest run --testTimeout 240000 --hookTimeout 120000 \
+export HUOZI_ENGINE=openai HUOZI_UPSTREAM=http://127.0.0.1:$port
+npm run -s test:typed
+npx vitest run --testTimeout 240000 --hookTimeout 120000 \
   test/e2e/{openai-client,chat-options,client-gone,sdk,responses,structured}.test.ts test/conformance/injection.test.ts

@@ -65,7 +65,9 @@ await inParallel(everyText, 4, async ([name, text]) => {
   const expected = model.tokenize(turn(neutralise(text).replaceAll('▁', ' '))).length;
   const told = await count(promptText(model.tokenize(turn(text)), model));
   if (told !== expected) wrong.push(`${name}: ${told} tokens, not ${expected}`);
-  const asTyped = stringPrompt(turn(text), { ...huoziMarkers, bos: undefined }, (same) => same);
+  const asTyped = stringPrompt(turn(text), { ...huoziMarkers, bos: undefined }, (same) =>
+    Buffer.from(same).toString(),
+  );
   if ((await count(asTyped)) !== model.tokenize(turn(text)).length) found++;
 });
 process.stdout.write(

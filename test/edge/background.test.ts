@@ -24,6 +24,15 @@ async function read(stream: AsyncIterable<Event>, count = Number.POSITIVE_INFINI
   return events;
 }
 
+/** One that was begun, and of which `tokens` have been told and read. */
+async function tell(responses: OpenAI.Responses, text: string, tokens: number) {
+  const steps = tellInSteps(node, text);
+  const stream = await begin(responses);
+  await steps.tell(tokens);
+  const before = await read(stream, opening + tokens);
+  return { steps, before, id: idIn(before) };
+}
+
 const idIn = ([first]: Event[]) => (first as OpenAI.Responses.ResponseCreatedEvent).response.id;
 const numbersOf = (events: Event[]) => events.map(({ sequence_number }) => sequence_number);
 const textOf = (events: Event[]) =>
@@ -36,11 +45,7 @@ const poem = '床前明月光';
 describe('in the background', () => {
   it('a stream that was cut goes on after any event, live or ended, each event once', async () => {
     const responses = clientOf(edge);
-    const steps = tellInSteps(node, poem);
-    const stream = await begin(responses);
-    await steps.tell(2);
-    const before = await read(stream, opening + 2);
-    const id = idIn(before);
+    const { steps, before, id } = await tell(responses, poem, 2);
     expect(textOf(before)).toBe('床前');
     await steps.tell(4);
     const live = await responses.retrieve(id, { stream: true, starting_after: 3 });
@@ -89,11 +94,7 @@ describe('in the background', () => {
 
   it('cancel stops it, frees its node, and keeps what was said', async () => {
     const responses = clientOf(edge);
-    const steps = tellInSteps(node, poem);
-    const stream = await begin(responses);
-    await steps.tell(2);
-    const before = await read(stream, opening + 2);
-    const id = idIn(before);
+    const { before, id } = await tell(responses, poem, 2);
     const reading = read(await responses.retrieve(id, { stream: true, starting_after: opening + 1 }));
     expect(await responses.cancel(id)).toMatchObject({ id, status: 'cancelled' });
     expect(await responses.retrieve(id)).toMatchObject({ status: 'cancelled', output_text: '床前' });
@@ -109,10 +110,7 @@ describe('in the background', () => {
 
   it('is its key’s alone', async () => {
     const responses = clientOf(edge);
-    const steps = tellInSteps(node, poem);
-    const stream = await begin(responses);
-    await steps.tell(1);
-    const id = idIn(await read(stream, opening + 1));
+    const { steps, id } = await tell(responses, poem, 1);
     const { key } = await edge.newKey();
     const theirs = clientOf({ url: edge.url, apiKey: key });
     const notFound = { status: 404, code: 'response_not_found' };
@@ -126,10 +124,7 @@ describe('in the background', () => {
 
   it('deleting it stops it, and leaves nothing of what was said', async () => {
     const responses = clientOf(edge);
-    const steps = tellInSteps(node, poem);
-    const stream = await begin(responses);
-    await steps.tell(1);
-    const id = idIn(await read(stream, opening + 1));
+    const { id } = await tell(responses, poem, 1);
     await responses.delete(id);
     expect(node.cancelled).toContain(id);
     await expect(responses.retrieve(id, { stream: true })).rejects.toMatchObject({ status: 404 });
@@ -163,11 +158,7 @@ describe('in the background', () => {
 
   it('a node that is lost with no other left cuts its readers, who come back for the rest', async () => {
     const responses = clientOf(edge);
-    const steps = tellInSteps(node, '半');
-    const stream = await begin(responses);
-    await steps.tell(1);
-    const before = await read(stream, opening + 1);
-    const id = idIn(before);
+    const { steps, before, id } = await tell(responses, '半', 1);
     const cut = read(await responses.retrieve(id, { stream: true, starting_after: opening }));
     node.script = refuse(503, {});
     (await steps.begun()).response.socket!.resetAndDestroy();

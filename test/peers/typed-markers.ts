@@ -5,8 +5,7 @@
  *
  *     HUOZI_ENGINE=ollama HUOZI_UPSTREAM=http://127.0.0.1:11434 npm run test:typed
  */
-import type { Segment } from 'huozi-gpu-backend/protocol';
-import { tinyModel } from '../../gpu-backend/src/engine/testing/generate.ts';
+import { askedIn, tinyModel } from '../../gpu-backend/src/engine/testing/generate.ts';
 import {
   huoziLiterals,
   huoziMarkers,
@@ -49,26 +48,17 @@ if (!count) throw new Error('HUOZI_ENGINE is openai or ollama');
 
 const model = await readKnownModel(tinyModel);
 const { neutralise } = neutraliser(huoziLiterals);
-const turn = (text: string): Segment[] => [
-  { control: 'bos' },
-  { control: 'begin' },
-  { text: `用户\n${text}` },
-  { control: 'end' },
-  { text: '\n' },
-  { control: 'begin' },
-  { text: '助手\n' },
-];
 const wrong: string[] = [];
 let found = 0;
 await inParallel(everyText, 4, async ([name, text]) => {
   // SentencePiece's sign for a space is one to them; our own tokenizer keeps it as its bytes.
-  const expected = model.tokenize(turn(neutralise(text).replaceAll('▁', ' '))).length;
-  const told = await count(promptText(model.tokenize(turn(text)), model));
+  const expected = model.tokenize(askedIn(neutralise(text).replaceAll('▁', ' '))).length;
+  const told = await count(promptText(model.tokenize(askedIn(text)), model));
   if (told !== expected) wrong.push(`${name}: ${told} tokens, not ${expected}`);
-  const asTyped = stringPrompt(turn(text), { ...huoziMarkers, bos: undefined }, (same) =>
+  const asTyped = stringPrompt(askedIn(text), { ...huoziMarkers, bos: undefined }, (same) =>
     Buffer.from(same).toString(),
   );
-  if ((await count(asTyped)) !== model.tokenize(turn(text)).length) found++;
+  if ((await count(asTyped)) !== model.tokenize(askedIn(text)).length) found++;
 });
 process.stdout.write(
   `${wrong.map((line) => `${line}\n`).join('')}${everyText.length - wrong.length} of ${everyText.length} texts are the tokens that they should be; ` +

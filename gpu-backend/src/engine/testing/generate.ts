@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import type { Sampling } from '../../protocol.ts';
+import type { Sampling, Segment } from '../../protocol.ts';
 import type { Engine, Generation, GenerationEnd, GenerationRequest, TokenDetails } from '../types.ts';
 
 export const tinyModel = fileURLToPath(
@@ -83,7 +83,12 @@ export function start(
 
 /** A prompt in Huozi's template that asks for an answer to `text`. */
 export function ask(engine: Engine, text: string): Int32Array {
-  return engine.tokenize([
+  return engine.tokenize(askedIn(text));
+}
+
+/** The same as segments. */
+export function askedIn(text: string): Segment[] {
+  return [
     { control: 'bos' },
     { control: 'begin' },
     { text: `用户\n${text}` },
@@ -91,5 +96,5 @@ export function ask(engine: Engine, text: string): Int32Array {
     { text: '\n' },
     { control: 'begin' },
     { text: '助手\n' },
-  ]);
+  ];
 }

@@ -353,6 +353,10 @@ describe('for operators', () => {
     });
     const own = JSON.parse((await huozi(['usage', '--json'])).out.trim().split('\n')[0]!);
     expect(own).toMatchObject({ model: 'huozi', requests: expect.any(Number) });
-    expect((await operator(['usage', '--by', 'model'])).out).toMatch(/^huozi +\d+/m);
+    // A key's object tells the operator's directory some time after.
+    await vi.waitFor(
+      async () => expect((await operator(['usage', '--by', 'model'])).out).toMatch(/^huozi +\d+/m),
+      { timeout: 60_000, interval: 500 },
+    );
   });
 });

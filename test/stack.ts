@@ -28,7 +28,8 @@ const textAlone = ['forms', 'logprobs', 'ignore_eos', 'min_tokens', 'logit_bias'
 /** What cannot be asked of an engine; gpu-backend/README.md says it for operators. */
 const lacking: Record<string, readonly string[]> = {
   vllm: ['experts'],
-  'llama-server': ['min_tokens', 'experts'],
+  // Its logits, and so what is drawn from them, differ with what is in a batch and with what is cached.
+  'llama-server': ['min_tokens', 'experts', 'seeds'],
   // As `transformers serve` is one; others have logit_bias.
   openai: textAlone,
   ollama: textAlone,

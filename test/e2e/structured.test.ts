@@ -133,15 +133,22 @@ describe('an answer in a form', () => {
   });
 });
 
+const several = { n: 3, temperature: 2, top_p: 1, seed: 5, max_tokens: 8 };
+const textsOf = ({ choices }: OpenAI.ChatCompletion) => choices.map(({ message }) => message.content);
+
 it('several choices are told apart, and each is counted', async () => {
-  const settings = { n: 3, temperature: 2, top_p: 1, seed: 5, max_tokens: 8 };
-  const whole = await ask(settings);
+  const whole = await ask(several);
   expect(whole.choices.map(({ index }) => index)).toEqual([0, 1, 2]);
-  const texts = whole.choices.map(({ message }) => message.content);
-  expect(new Set(texts).size).toBeGreaterThan(1);
+  expect(new Set(textsOf(whole)).size).toBeGreaterThan(1);
   expect(whole.usage!.completion_tokens).toBeGreaterThan(8);
-  const streamed = await stream(settings);
-  expect(streamed.choices.map(({ message }) => message.content)).toEqual(texts);
+});
+
+it.skipIf(lacks('seeds'))('several choices are those of their seeds, alone and streamed', async () => {
+  const texts = textsOf(await ask(several));
+  const { seed, ...fields } = several;
+  for (const [i, text] of texts.entries())
+    expect(textsOf(await ask({ ...fields, n: 1, seed: seed + i }))).toEqual([text]);
+  expect(textsOf(await stream(several))).toEqual(texts);
 });
 
 describe('log-probabilities', () => {

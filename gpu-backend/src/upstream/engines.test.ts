@@ -256,6 +256,42 @@ describe('a completions server', () => {
     }
   });
 
+  it('of transformers serve is asked for one answer at a time, since all draw from one generator', async () => {
+    const strict = (body: Asked['body']) => typeof body.prompt !== 'string' || 'skip_special_tokens' in body;
+    const running = new Set<ServerResponse>();
+    let most = 0;
+    const served = await double(async ({ path, body, response }) => {
+      if (path === '/v1/models') return response.end('{"data":[{"id":"theirs"}]}');
+      if (strict(body))
+        return response.writeHead(422).end('{"detail":"Unexpected fields in the request: {}"}');
+      // As its one thread: in order.
+      const before = [...running].map((one) => once(one, 'close'));
+      running.add(response);
+      response.on('close', () => running.delete(response));
+      if (body.stream) most = Math.max(most, running.size);
+      await Promise.all(before);
+      if (!body.stream) return response.end('{"choices":[{"text":"好"}]}');
+      response.write(chunk('好'));
+      if (body.seed !== 3) setImmediate(() => response.end(chunk('', 'stop')));
+    });
+    const engine = await connect('openai', served.url);
+    expect(engine.stats.slots).toBe(1);
+    const before = served.asked.length;
+    const seeded = (seed: number, stopStrings: string[] = []) =>
+      generate(engine, { sampling: { ...greedy, temperature: 1, seed }, stopStrings });
+    // The third never ends by itself, and is broken off: what it may still draw is over before the next.
+    const ends = await Promise.all([seeded(1), seeded(2), seeded(3, ['好']), seeded(4)]);
+    expect(ends.map(({ end }) => end.reason)).toEqual(['stop', 'stop', 'stop', 'stop']);
+    expect(most).toBe(1);
+    expect(served.asked.slice(before).map(({ body }) => [body.seed, body.stream, body.max_tokens])).toEqual([
+      [1, true, 20],
+      [2, true, 20],
+      [3, true, 20],
+      [1, false, 1],
+      [4, true, 20],
+    ]);
+  });
+
   it('that goes past the end is stopped there', async () => {
     const { engine } = await start(chunk('好<|endof') + chunk('utterance|>坏') + chunk('坏', 'length'));
     expect(await generate(engine)).toMatchObject({ text: '好', end: { reason: 'stop' } });

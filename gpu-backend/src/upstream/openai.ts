@@ -11,6 +11,7 @@ import {
 } from './errors.ts';
 import { UpstreamHttp, type UpstreamOptions } from './http.ts';
 import type { TextPiece, TextRequest, TextTransport } from './text-adapter.ts';
+import { Turns } from './turns.ts';
 import type { KnownModel } from './vocabulary.ts';
 
 const route = '/v1/completions';
@@ -46,7 +47,7 @@ export async function connectOpenAi(
         try {
           await http.json(route, probe, AbortSignal.timeout(600_000));
           return new OpenAiTransport(http, model, {
-            ...{ isWide, takesIds: typeof prompt !== 'string', hasPenalties: !isTransformers },
+            ...{ isWide, takesIds: typeof prompt !== 'string', isTransformers },
           });
         } catch (error) {
           if (!(error instanceof UpstreamStatusError) || error.status === 401 || error.status === 404)
@@ -65,7 +66,9 @@ export async function connectOpenAi(
 
 /**
  * How `transformers serve` refuses a field. It takes OpenAI's penalties and `logit_bias` and passes them over, or does
- * something else with them.
+ * something else with them. All its answers draw from one generator, which a request seeds when it comes in and not when
+ * it is answered: a seed holds only where no other request comes before its answer's end. So they go there one at a time,
+ * as it works on them anyway.
  */
 const transformersRefusal = 'Unexpected fields in the request';
 
@@ -82,24 +85,30 @@ interface Abilities {
   /** It knows fields beyond OpenAI's. */
   isWide: boolean;
   takesIds: boolean;
-  hasPenalties: boolean;
+  isTransformers: boolean;
 }
 
 class OpenAiTransport implements TextTransport {
   readonly name: string;
   readonly takesIds: boolean;
   readonly honours: TextTransport['honours'];
+  readonly slots: number | undefined;
+  readonly #turns: Turns | undefined;
   readonly #http: UpstreamHttp;
   readonly #model: string;
   readonly #isWide: boolean;
 
-  constructor(http: UpstreamHttp, model: string, { isWide, takesIds, hasPenalties }: Abilities) {
+  constructor(http: UpstreamHttp, model: string, { isWide, takesIds, isTransformers }: Abilities) {
     this.name = `the completions server at ${new URL(http.url).host}`;
     this.takesIds = takesIds;
     this.honours = new Set([
-      ...(hasPenalties ? (['presence_penalty', 'frequency_penalty', 'logit_bias'] as const) : []),
+      ...(isTransformers ? [] : (['presence_penalty', 'frequency_penalty', 'logit_bias'] as const)),
       ...(isWide ? (['top_k', 'min_p', 'repetition_penalty'] as const) : []),
     ]);
+    if (isTransformers) {
+      this.slots = 1;
+      this.#turns = new Turns();
+    }
     this.#http = http;
     this.#model = model;
     this.#isWide = isWide;
@@ -109,7 +118,32 @@ class OpenAiTransport implements TextTransport {
     return bodyOf(this.#model, this.#isWide, request);
   }
 
-  async send(
+  send(
+    body: object,
+    signal: AbortSignal,
+    onOpen: () => void,
+    onPiece: (piece: TextPiece) => void,
+  ): Promise<void> {
+    const turns = this.#turns;
+    if (!turns) return this.#send(body, signal, onOpen, onPiece);
+    // It takes all that come, and would let this one wait.
+    if (turns.taken) onOpen();
+    return turns.take(signal, async () => {
+      try {
+        await this.#send(body, signal, onOpen, onPiece);
+      } finally {
+        if (signal.aborted) await this.#rest();
+      }
+    });
+  }
+
+  /** An answer that was broken off may draw once more. Its one thread answers this when that is over. */
+  async #rest(): Promise<void> {
+    const least = { ...bodyOf(this.#model, this.#isWide, { ...leastRequest, prompt: '好' }), stream: false };
+    await this.#http.json(route, least, AbortSignal.timeout(600_000)).catch(() => undefined);
+  }
+
+  async #send(
     body: object,
     signal: AbortSignal,
     onOpen: () => void,

@@ -32,6 +32,8 @@ export interface TextTransport {
   readonly takesIds: boolean;
   /** Of `Sampling`, beside temperature, top_p and seed. */
   readonly honours: ReadonlySet<keyof Sampling>;
+  /** Answers that it is asked for at the same time, where that is known. */
+  readonly slots?: number | undefined;
   body(request: TextRequest): object;
   /** @throws UpstreamStatusError, UpstreamUnreachableError, UpstreamMalformedError */
   send(
@@ -75,7 +77,7 @@ export class TextAdapter implements UpstreamAdapter {
   constructor(transport: TextTransport, model: KnownModel, { maxSequence, slots }: TextLimits, log: Logger) {
     this.name = transport.name;
     this.maxSequence = maxSequence;
-    this.slots = slots;
+    this.slots = transport.slots ?? slots;
     this.warnings = transport.takesIds
       ? [`${transport.name} tells no token ids: answers cannot go on on another node`]
       : [`${transport.name} takes prompts as text: markers in what was typed get a backslash`];

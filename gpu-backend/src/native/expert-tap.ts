@@ -38,14 +38,16 @@ export class TapCallback {
   /** @returns the tap of a context that was made with `params`, closed; undefined where there can be none */
   attach(context: Pointer): ExpertTap | undefined {
     const lib = loadLibrary();
-    if (!lib.llama_context_get_sched || !lib.llama_context_get_cparams) return undefined;
+    const { llama_context_get_sched: schedulerOf } = lib;
+    if (!schedulerOf || !lib.llama_context_get_cparams) return undefined;
     const [callback, mark] = [this.#callback.pointer, koffi.address(this.#mark)];
-    const scheduler: Pointer = lib.llama_context_get_sched(context);
     const fields = new BigUint64Array(koffi.view(lib.llama_context_get_cparams(context), searchedBytes));
     const at = fields.findIndex((value, i) => value === callback && fields[i + 1] === mark);
     if (at < 0) return undefined;
     const set = (pointer: Pointer | null) => {
       fields[at] = pointer ?? 0n;
+      // Asked for each time: an adapter that is put on or taken off makes llama.cpp free its scheduler and make another.
+      const scheduler: Pointer = schedulerOf(context);
       lib.ggml_backend_sched_set_eval_callback(scheduler, pointer, pointer === null ? null : mark);
     };
     set(null);

@@ -297,6 +297,23 @@ describe('a completions server', () => {
     expect(await generate(engine)).toMatchObject({ text: '好', end: { reason: 'stop' } });
   });
 
+  it('that says nothing until its first token has taken the request all the same', async () => {
+    let answer = () => {};
+    const served = await double(({ path, body, response }) => {
+      if (path === '/v1/models') response.end('{"data":[{"id":"theirs"}]}');
+      else if (!body.stream) response.end('{"choices":[{"text":"好"}]}');
+      else answer = () => response.end(`${chunk('好') + chunk('', 'stop')}data: [DONE]\n\n`);
+    });
+    const engine = await connect('openai', served.url);
+    const end = await new Promise<GenerationEnd>((resolve, reject) => {
+      const request = { promptIds: engine.tokenize(prompt), sampling: greedy, maxTokens: 20 };
+      const ends = { stopIds: [], stopStrings: [], ignoreEos: false };
+      const generation = engine.generate({ ...request, ...ends }, { onText: () => {}, onEnd: resolve });
+      generation.accepted!.then(() => answer(), reject);
+    });
+    expect(end.reason).toBe('stop');
+  });
+
   it('that fails on the way, or ends without a reason, gives no answer', async () => {
     const failing = await start(chunk('好') + event({ error: { message: 'no memory for 静夜思' } }));
     const { end } = await generate(failing.engine);

@@ -221,6 +221,12 @@ export class UpstreamEngine implements ServedEngine {
   }
 }
 
+/**
+ * An engine that has not refused by then has taken the request: llama-server and Ollama say nothing until their first
+ * token, and the edge gives up a node that has not accepted within four seconds.
+ */
+const silentlyAcceptedMs = 1_000;
+
 class UpstreamGeneration implements ServedGeneration {
   readonly accepted: Promise<void>;
   readonly #answer: Answer;
@@ -274,11 +280,14 @@ class UpstreamGeneration implements ServedGeneration {
 
   async #run(run: (progress: UpstreamProgress, signal: AbortSignal) => Promise<UpstreamEnd>): Promise<void> {
     const answer = this.#answer;
+    const onAccepted = () => {
+      clearTimeout(silence);
+      this.#wasAccepted = true;
+      this.#accept();
+    };
+    const silence = setTimeout(onAccepted, silentlyAcceptedMs);
     const progress: UpstreamProgress = {
-      onAccepted: () => {
-        this.#wasAccepted = true;
-        this.#accept();
-      },
+      onAccepted,
       onDrawn: (drawn) => {
         if (answer.ended) return;
         const reason = answer.take(drawn);
@@ -302,6 +311,8 @@ class UpstreamGeneration implements ServedGeneration {
       answer.ended = true;
       this.#onEnd(undefined);
       this.#refuse(error);
+    } finally {
+      clearTimeout(silence);
     }
   }
 

@@ -3,8 +3,12 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { TestFleet } from './fleet.ts';
+import { askInBackground } from './soak-background.ts';
 
-/** Streams are read to their end most of the time; the rest in one piece, left, stopped, or cut and resumed. */
+/**
+ * Streams are read to their end most of the time; the rest in one piece, left, stopped, or cut and resumed, some of
+ * these as responses in the background.
+ */
 export const kinds = [
   'stream',
   'stream',
@@ -13,6 +17,7 @@ export const kinds = [
   'leave at once',
   'resume',
   'resume',
+  'background',
   'stop',
 ] as const;
 export type Kind = (typeof kinds)[number];
@@ -77,9 +82,10 @@ export function questions(count: number): Question[] {
   }));
 }
 
-type Edge = Pick<TestFleet, 'baseURL' | 'apiKey'>;
+export type Edge = Pick<TestFleet, 'baseURL' | 'apiKey'>;
 
 export async function ask(edge: Edge, kind: Kind, question: Question, told = nothing(kind)): Promise<Asked> {
+  if (kind === 'background') return askInBackground(edge, question, told);
   const { baseURL, apiKey } = edge;
   const headers = { authorization: `Bearer ${apiKey}`, 'x-request-id': told.requestId };
   const leave = new AbortController();
@@ -114,7 +120,7 @@ export async function ask(edge: Edge, kind: Kind, question: Question, told = not
     return told;
   }
   const url = new URL(response.headers.get('x-huozi-stream') ?? '', baseURL).href;
-  const cutAfter = () => (kind === 'stream' ? Number.POSITIVE_INFINITY : Math.floor(12 * Math.random()));
+  const cutAfter = () => (kind === 'stream' ? Number.POSITIVE_INFINITY : anyCut());
   const follow = async (events: number) => {
     const again = new AbortController();
     const rest = await send(told, url, {
@@ -160,6 +166,9 @@ export function nothing(kind: Kind): Asked {
   };
 }
 
+/** After how many events a client loses its connection. */
+export const anyCut = () => Math.floor(12 * Math.random());
+
 /** Stops it, and reads what had been told until then: it ends in the word that it was stopped, or was over before. */
 async function stop(
   told: Asked,
@@ -189,7 +198,7 @@ async function readAgain(told: Asked, url: string, headers: Record<string, strin
  * it is asked again, as every client does. That the first request was not heard shows in the edge's log, where each
  * request id may be counted once.
  */
-async function send(told: Asked, url: string, init: RequestInit): Promise<Response> {
+export async function send(told: Asked, url: string, init: RequestInit): Promise<Response> {
   for (;;) {
     try {
       return await fetch(url, init);
@@ -209,7 +218,13 @@ interface Whole {
 }
 
 /** Reads so many events, or all. */
-async function read(response: Response, events: number, leave: AbortController, told: Asked): Promise<void> {
+export async function read(
+  response: Response,
+  events: number,
+  leave: AbortController,
+  told: Asked,
+  take: (event: string, told: Asked) => void = takeChunk,
+): Promise<void> {
   let rest = '';
   let seen = 0;
   const decoder = new TextDecoder();
@@ -234,7 +249,7 @@ async function read(response: Response, events: number, leave: AbortController, 
   }
 }
 
-function take(event: string, told: Asked): void {
+function takeChunk(event: string, told: Asked): void {
   const data = /^data: (.*)$/m.exec(event)![1]!;
   const number = /^id: (\d+)$/m.exec(event)?.[1];
   if (told.done) told.faults.push(`after [DONE]: ${event}`);

@@ -14,7 +14,15 @@ import { WorkerHeap } from '../worker-heap.ts';
 import { startFleet, type TestFleet } from './fleet.ts';
 import { type Asked, ask, faultOf, kinds, marginAt, nothing, questions, type Truth } from './soak-client.ts';
 import { type Counters, countedBy, Lines, none, usageOf } from './soak-counts.ts';
-import { type Growth, judgedMinutes, MemoryWatch, mostGrowth, residentMiB } from './soak-memory.ts';
+import {
+  type Growth,
+  heldObjects,
+  judgedMinutes,
+  MemoryWatch,
+  mostGrowth,
+  processOf,
+  residentMiB,
+} from './soak-memory.ts';
 
 export interface Soak {
   minutes: number;
@@ -33,6 +41,8 @@ export interface Soak {
   /** Nodes that lived in the end: whether their own metrics had to be what the edge counted, or could be more. */
   nodes: { exact: number; more: number };
   memory: Record<string, Growth>;
+  /** Durable Objects that workerd held at each weighing: without them its memory says little. */
+  objects: number[];
 }
 
 interface Settings {
@@ -59,9 +69,8 @@ export async function soak(
 ): Promise<Soak> {
   const lines = new Lines();
   const fleet = await startFleet(nodes, {
-    // Answers that can be resumed are kept so long. Each is an object of some 200 KiB until workerd drops it, and what
-    // was taken for them once is not given back: with the ten minutes that are usual their number, and with it the
-    // process, would grow for a third of the half hour.
+    // Answers that can be resumed are kept so long, each in an object of some 200 KiB until workerd drops it, which wakes
+    // once more to forget. With the ten minutes that are usual more would be held from the eleventh on.
     bindings: { STREAM_RETENTION_SECONDS: '15' },
     nodeArgs: ['--slots', '8', '--log-level', 'info', '--drain-timeout', '5'],
     inspected: true,
@@ -80,7 +89,9 @@ export async function soak(
     usage: { logged: none(), owner: none(), admin: none() },
     nodes: { exact: 0, more: 0 },
     memory: {},
+    objects: [],
   };
+  const workerd = processOf(process.pid, 'workerd');
   let heap: WorkerHeap | undefined;
   let heapMiB = 0;
   const memory = new MemoryWatch({
@@ -107,6 +118,7 @@ export async function soak(
     const weigh = async () => {
       heapMiB = await heap!.collect();
       memory.sample();
+      outcome.objects.push(heldObjects(workerd));
     };
     const weighOrTell = () => void weigh().catch((error) => outcome.wrong.push(`memory: ${describe(error)}`));
     await weigh();
@@ -296,10 +308,10 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     width: Number(values.width),
     killSeconds: Number(values.kill),
   };
-  const outcome = await soak(settings, ({ answers, kills, wrong, reconnects }, memory) => {
+  const outcome = await soak(settings, ({ answers, kills, wrong, reconnects, objects }, memory) => {
     const last = wrong.at(-1);
     process.stderr.write(
-      `${JSON.stringify({ at: new Date(), answers, kills, reconnects, memory, wrong: wrong.length, last })}\n`,
+      `${JSON.stringify({ at: new Date(), answers, kills, reconnects, memory, objects: objects.at(-1), wrong: wrong.length, last })}\n`,
     );
   });
   process.stdout.write(`${JSON.stringify(outcome, null, 1)}\n`);

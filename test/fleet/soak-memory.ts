@@ -7,14 +7,17 @@ export interface Growth {
    * nothing: what leaks raises the floor.
    */
   floors: number[];
-  /** From the second quarter's floor to the last one's, MiB a minute. */
+  /**
+   * From the third quarter's floor to the last one's, MiB a minute: what workerd's allocator has once had it keeps, so
+   * that the most that was ever wanted at once rises for a quarter of an hour, more slowly all the time.
+   */
   growth: number;
 }
 
 /** MiB a minute that may be. */
 export const mostGrowth = 1;
-/** Caches, compiled code and heaps fill for as long; what is shorter is told and not judged. */
-export const judgedMinutes = 20;
+/** Caches, compiled code and heaps fill for half of that; what is shorter is told and not judged. */
+export const judgedMinutes = 30;
 
 export class MemoryWatch {
   readonly #processes: Record<string, () => number>;
@@ -46,7 +49,7 @@ export class MemoryWatch {
           const upTo = Math.ceil(((quarter + 1) * samples.length) / 4);
           return Math.min(...samples.slice(from, upTo).map(({ mib }) => mib[name]!));
         });
-        const growth = (floors[3]! - floors[1]!) / (minutes / 2);
+        const growth = (floors[3]! - floors[2]!) / (minutes / 4);
         return [name, { floors, growth: Number(growth.toFixed(2)) }];
       }),
     );

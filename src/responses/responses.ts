@@ -24,9 +24,7 @@ import { inWordsOfResponses, toChat } from './to-chat.ts';
 
 export const responses = new Hono<App>();
 
-// Not a path of its own: beside `/:id/cancel` it would lead Hono to its slower router, for every request to the edge.
-responses.post('/:id', async (c, next) => {
-  if (c.req.param('id') !== 'input_tokens') return next();
+responses.post('/input_tokens', async (c) => {
   const { model, fields } = parseInputTokensFields(await readJson(c));
   const call = callOf(c);
   const { request } = asChat(fields, await historyOf(call, fields.previous_response_id));

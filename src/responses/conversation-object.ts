@@ -18,8 +18,8 @@ const abandonedMs = 2 * 3_600_000;
 
 interface Kept {
   previous: string | null;
-  /** See Place. Those of earlier versions have none. */
-  answer?: string | null;
+  /** See Place. */
+  answer: string | null;
   status: ResponseStatus;
   json: string;
   /** Milliseconds since 1970. */
@@ -91,7 +91,7 @@ export class ConversationObject extends DurableObject<Env> implements Conversati
 
   place(id: string): Place | undefined {
     const kept = this.#response(id);
-    return kept && { answer: kept.answer ?? null };
+    return kept && { answer: kept.answer };
   }
 
   remove(id: string): Place | undefined {

@@ -62,7 +62,7 @@ export async function askInBackground(edge: Edge, question: Question, told: Aske
   const again = nothing('background');
   await read(
     await send(told, `${url}?stream=true`, { headers }),
-    Infinity,
+    Number.POSITIVE_INFINITY,
     new AbortController(),
     again,
     take,

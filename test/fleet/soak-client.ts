@@ -3,7 +3,6 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { TestFleet } from './fleet.ts';
-import { askInBackground } from './soak-background.ts';
 
 /**
  * Streams are read to their end most of the time; the rest in one piece, left, stopped, or cut and resumed, some of
@@ -85,7 +84,6 @@ export function questions(count: number): Question[] {
 export type Edge = Pick<TestFleet, 'baseURL' | 'apiKey'>;
 
 export async function ask(edge: Edge, kind: Kind, question: Question, told = nothing(kind)): Promise<Asked> {
-  if (kind === 'background') return askInBackground(edge, question, told);
   const { baseURL, apiKey } = edge;
   const headers = { authorization: `Bearer ${apiKey}`, 'x-request-id': told.requestId };
   const leave = new AbortController();

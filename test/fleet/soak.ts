@@ -12,6 +12,7 @@ import { parseArgs } from 'node:util';
 import type { NodeProcess } from '../../src/dev/node-process.ts';
 import { WorkerHeap } from '../worker-heap.ts';
 import { startFleet, type TestFleet } from './fleet.ts';
+import { askInBackground } from './soak-background.ts';
 import { type Asked, ask, faultOf, kinds, marginAt, nothing, questions, type Truth } from './soak-client.ts';
 import { type Counters, countedBy, Lines, none, usageOf } from './soak-counts.ts';
 import {
@@ -69,8 +70,8 @@ export async function soak(
 ): Promise<Soak> {
   const lines = new Lines();
   const fleet = await startFleet(nodes, {
-    // Answers that can be resumed are kept so long, each in an object of some 200 KiB until workerd drops it, which wakes
-    // once more to forget. With the ten minutes that are usual more would be held from the eleventh on.
+    // Answers that can be resumed are kept so long. Their objects wake once more to forget them: with the ten minutes
+    // that are usual workerd would hold more of them from the eleventh on.
     bindings: { STREAM_RETENTION_SECONDS: '15' },
     nodeArgs: ['--slots', '8', '--log-level', 'info', '--drain-timeout', '5'],
     inspected: true,
@@ -91,7 +92,6 @@ export async function soak(
     memory: {},
     objects: [],
   };
-  const workerd = processOf(process.pid, 'workerd');
   let heap: WorkerHeap | undefined;
   let heapMiB = 0;
   const memory = new MemoryWatch({
@@ -118,7 +118,7 @@ export async function soak(
     const weigh = async () => {
       heapMiB = await heap!.collect();
       memory.sample();
-      outcome.objects.push(heldObjects(workerd));
+      outcome.objects.push(heldObjects(processOf(process.pid, 'workerd')));
     };
     const weighOrTell = () => void weigh().catch((error) => outcome.wrong.push(`memory: ${describe(error)}`));
     await weigh();
@@ -141,7 +141,9 @@ export async function soak(
         const told = nothing(kind);
         outcome.answers++;
         outcome.done[kind] = (outcome.done[kind] ?? 0) + 1;
-        await ask(fleet, kind, truth, told).catch((error) => told.faults.push(describe(error)));
+        const asked =
+          kind === 'background' ? askInBackground(fleet, truth, told) : ask(fleet, kind, truth, told);
+        await asked.catch((error) => told.faults.push(describe(error)));
         lines.settle(told, truth);
         outcome.reconnects += told.reconnects;
         const fault = faultOf(told, truth);
